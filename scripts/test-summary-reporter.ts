@@ -2,7 +2,8 @@
 import type { TestEvent } from 'node:test/reporters'
 import { inspect } from 'node:util'
 
-// oxlint-disable-next-line import/no-default-export -- node:test loads a reporter from the default export
+// node:test loads a reporter by its default export.
+// biome-ignore lint/style/noDefaultExport: asked for by node:test
 export default async function* summarize(source: AsyncIterable<TestEvent>): AsyncGenerator<string> {
   let passed = 0
   let failed = 0
@@ -19,7 +20,8 @@ export default async function* summarize(source: AsyncIterable<TestEvent>): Asyn
       }
     } else if (event.type === 'test:fail') {
       const error = event.data.details.error
-      if (event.data.details?.type === 'suite' && error.failureType === 'subtestsFailed') continue
+      if (event.data.details?.type === 'suite' && 'failureType' in error && error.failureType === 'subtestsFailed')
+        continue
       failed += 1
       const cause = error.cause ?? error
       yield `\nFAILED ${event.data.file ?? ''}:${event.data.line ?? ''} ${event.data.name}\n${inspect(cause)}\n`

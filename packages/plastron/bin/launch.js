@@ -11,7 +11,7 @@ const requiredMajor = 24
 /** @param {'server' | 'agent' | 'plastron'} program */
 export async function launch(program) {
   // Two threads more than cores, so that two hung file reads cannot stop all signing. libuv reads it at its first use.
-  process.env['UV_THREADPOOL_SIZE'] = String(availableParallelism() + 2)
+  process.env.UV_THREADPOOL_SIZE = String(availableParallelism() + 2)
   // Node's default for SIGUSR1 opens a debugger port to every local user. The daemons replace this handler by theirs.
   if (process.platform !== 'win32') process.on('SIGUSR1', () => undefined)
 
@@ -39,10 +39,10 @@ function enableCompileCache(isBuilt) {
   const uid = process.getuid?.()
   if (uid === undefined || uid === 0 || module.enableCompileCache === undefined) return
   try {
-    const home = process.env['HOME']
+    const home = process.env.HOME
     if (isBuilt && !home) return
     const folder = isBuilt
-      ? join(process.env['XDG_CACHE_HOME'] || join(String(home), '.cache'), 'plastron-compile-cache')
+      ? join(process.env.XDG_CACHE_HOME || join(String(home), '.cache'), 'plastron-compile-cache')
       : fileURLToPath(new URL('../../../node_modules/.cache/plastron', import.meta.url))
     mkdirSync(folder, { recursive: true, mode: 0o700 })
     const stat = lstatSync(folder)
