@@ -1,1 +1,5 @@
-export {}
+export { MAX_ID_BYTES, MAX_TRUST_DOMAIN_BYTES } from './id/characters.ts'
+export { matchAny, matchId, matchMemberOf, matchOneOf, type SpiffeIdMatcher } from './id/matcher.ts'
+export { checkIdPath, checkIdPathSegment, idPath, joinIdPath } from './id/path.ts'
+export { SpiffeId, TrustDomain } from './id/spiffe-id.ts'
+export { isSpiffeError, SpiffeError, type SpiffeErrorCode } from './spiffe-error.ts'
