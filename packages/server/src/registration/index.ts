@@ -1,0 +1,1 @@
+export type { AgentStanding, Registry, RegistryOptions } from './registry-types.ts'
