@@ -13,8 +13,9 @@ export function goLocalTime(date: Date): string {
   const sign = minutesEast < 0 ? '-' : '+'
   const offset = `${sign}${pad(Math.floor(Math.abs(minutesEast) / 60))}${pad(Math.abs(minutesEast) % 60)}`
   const zone =
-    new Intl.DateTimeFormat('en-US', { timeZoneName: 'short' }).formatToParts(date).find(part => part.type === 'timeZoneName')
-      ?.value ?? offset
+    new Intl.DateTimeFormat('en-US', { timeZoneName: 'short' })
+      .formatToParts(date)
+      .find(part => part.type === 'timeZoneName')?.value ?? offset
   const day = `${pad(date.getFullYear(), 4)}-${pad(date.getMonth() + 1)}-${pad(date.getDate())}`
   const clock = `${pad(date.getHours())}:${pad(date.getMinutes())}:${pad(date.getSeconds())}`
   return `${day} ${clock} ${offset} ${zone}`

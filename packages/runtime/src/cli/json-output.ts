@@ -15,7 +15,10 @@ export function messageValue<Desc extends DescMessage>(schema: Desc, message: Me
 
 /** One line of JSON with sorted keys; members that are null are left out; `<`, `>` and `&` are escaped, as Go does. */
 export function sortedJson(value: JsonValue): string {
-  return JSON.stringify(sorted(value)).replace(/[<>&\u2028\u2029]/g, character => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  return JSON.stringify(sorted(value)).replace(
+    /[<>&\u2028\u2029]/g,
+    character => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
 }
 
 function sorted(value: JsonValue): JsonValue {
