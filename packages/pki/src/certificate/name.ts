@@ -35,6 +35,9 @@ const SHORT_NAMES = new Map([
   ['UID', '0.9.2342.19200300.100.1.1'],
 ])
 const LABELS = new Map([...SHORT_NAMES].map(([name, oid]) => [oid, name]))
+const CUSTOMARY_ORDER = ['C', 'O', 'OU', 'L', 'ST', 'STREET', 'POSTALCODE', 'CN', 'SERIALNUMBER'].map(
+  name => SHORT_NAMES.get(name) as string,
+)
 /** Attributes whose type is IA5String: domainComponent and emailAddress. */
 const IA5_TYPES = new Set(['0.9.2342.19200300.100.1.25', '1.2.840.113549.1.9.1'])
 /** Attributes whose type is PrintableString: countryName and serialNumber. */
@@ -93,8 +96,30 @@ export class Name {
 
   /** The texts of all attributes of one type (short name or OID), in order. */
   values(type: string): string[] {
-    const oid = SHORT_NAMES.get(type.toUpperCase()) ?? type
+    const oid = oidOf(type)
     return this.rdns.flatMap(rdn => rdn.flatMap(a => (a.type === oid && a.value !== undefined ? [a.value] : [])))
+  }
+
+  /**
+   * A copy in which all attributes of one type (short name or OID) are replaced by `values`, each an RDN of its own. They stand
+   * where the first one stood; a type that was not there comes in the customary order: C, O, OU, L, ST, STREET, POSTALCODE, CN,
+   * SERIALNUMBER, others.
+   * @throws {@link PkiError} `ERR_PKI_PROFILE` as {@link create}
+   */
+  with(type: string, ...values: readonly string[]): Name {
+    const oid = oidOf(type)
+    const added = values.map(value => derSetOf(encodeAttribute({ type, value })))
+    const sets: Uint8Array[] = []
+    let place = this.rdns.findIndex(rdn => rdn.some(attribute => attribute.type === oid))
+    if (place < 0) place = this.rdns.findIndex(rdn => rdn.some(attribute => rank(attribute.type) > rank(oid)))
+    if (place < 0) place = this.rdns.length
+    for (const [index, rdn] of this.rdns.entries()) {
+      if (index === place) sets.push(...added)
+      const kept = rdn.filter(attribute => attribute.type !== oid)
+      if (kept.length > 0) sets.push(derSetOf(...kept.map(a => derSequence(derOid(a.type), a.encodedValue))))
+    }
+    if (place === this.rdns.length) sets.push(...added)
+    return sets.length === 0 ? Name.empty : Name.parse(derSequence(...sets))
   }
 
   /** True if the DER bytes are the same. */
@@ -111,6 +136,16 @@ export class Name {
   }
 }
 
+function oidOf(type: string): string {
+  return SHORT_NAMES.get(type.toUpperCase()) ?? type
+}
+
+/** Place of an attribute type in the customary order. */
+function rank(oid: string): number {
+  const place = CUSTOMARY_ORDER.indexOf(oid)
+  return place < 0 ? CUSTOMARY_ORDER.length : place
+}
+
 function readAttribute(reader: DerReader): NameAttribute {
   const type = reader.expect(Tag.objectIdentifier, 'attribute type').oid()
   const value = reader.next()
@@ -123,7 +158,7 @@ function isList(rdn: NameAttributeInput | readonly NameAttributeInput[]): rdn is
 }
 
 function encodeAttribute({ type, value }: NameAttributeInput): Uint8Array {
-  const oid = SHORT_NAMES.get(type.toUpperCase()) ?? type
+  const oid = oidOf(type)
   if (!/^[0-9]/.test(oid))
     throw new PkiError('ERR_PKI_PROFILE', `"${type}" is not the short name or OID of a name attribute`)
   if (value.length === 0) throw new PkiError('ERR_PKI_PROFILE', `name attribute ${type} is empty`)
