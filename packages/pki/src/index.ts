@@ -29,7 +29,7 @@ export {
   derUtf8,
 } from './der/writer.ts'
 export { PkiError, type PkiErrorCode } from './errors.ts'
-export { isJwsAlgorithm, type JwsAlgorithm, jwsAlgorithmsFor } from './jws/algorithms.ts'
+export { isJwsAlgorithm, type JwsAlgorithm, jwsAlgorithmsFor, signatureAlgorithmOf } from './jws/algorithms.ts'
 export {
   isJsonObject,
   type JsonLimits,

@@ -112,14 +112,17 @@ export class BundleSet
    * @see Trust Domain and Bundle standard, "SPIFFE Bundle Map Format"
    */
   static parseMap(document: string | Uint8Array): BundleSet {
-    const { object, text } = parseDocument(document)
+    const object = parseDocument(document)
     const bundles = new Map<string, Bundle>()
     for (const [name, value] of Object.entries(asObject(member(object, 'trust_domains'), '"trust_domains"'))) {
       const trustDomain = mapName(name)
       if (bundles.has(trustDomain.name)) {
         throw new SpiffeError('ERR_BUNDLE_SYNTAX', `bundle map names the trust domain ${trustDomain} twice`)
       }
-      bundles.set(trustDomain.name, bundleFromObject(trustDomain, asObject(value, `bundle of ${trustDomain}`), text))
+      bundles.set(
+        trustDomain.name,
+        bundleFromObject(trustDomain, asObject(value, `bundle of ${trustDomain}`), document),
+      )
     }
     return new BundleSet(bundles.values())
   }

@@ -1,7 +1,7 @@
-import type { Certificate, PublicKey } from '@plastron/pki'
+import type { Certificate, JsonObject, PublicKey } from '@plastron/pki'
 import type { TrustDomain } from '../id/spiffe-id.ts'
 import { SpiffeError } from '../spiffe-error.ts'
-import { certificateJwk, type JsonObject, keyJwks, keysOf, member, parseDocument, readEntry } from './jwks.ts'
+import { certificateJwk, keyJwks, keysOf, member, parseDocument, readEntry } from './jwks.ts'
 import { JwtBundle, type JwtBundleSource, WitBundle, type WitBundleSource } from './key-bundle.ts'
 import { type KeyMap, sameKeys } from './key-map.ts'
 import { sameAuthorities, X509Bundle, type X509BundleSource } from './x509-bundle.ts'
@@ -59,8 +59,8 @@ export class Bundle implements BundleSource, X509BundleSource, JwtBundleSource, 
    * `ERR_BUNDLE_KEY_ID`, `ERR_BUNDLE_PRIVATE_KEY`, `ERR_BUNDLE_SEQUENCE`, `ERR_BUNDLE_REFRESH_HINT`
    */
   static parse(trustDomain: TrustDomain, document: string | Uint8Array): Bundle {
-    const { object, text } = parseDocument(document)
-    return bundleFromObject(trustDomain, object, text)
+    const object = parseDocument(document)
+    return bundleFromObject(trustDomain, object, document)
   }
 
   /** A bundle with what these bundles hold, all of one trust domain. @throws {@link SpiffeError} `ERR_BUNDLE_TRUST_DOMAIN` */
@@ -192,8 +192,8 @@ export class Bundle implements BundleSource, X509BundleSource, JwtBundleSource, 
   }
 }
 
-/** Reads a bundle from its object; `text` is the document it came from, for numbers that JSON.parse cannot hold. */
-export function bundleFromObject(trustDomain: TrustDomain, object: JsonObject, text: string): Bundle {
+/** Reads a bundle from its object; `document` is the text it came from, for numbers that a double cannot hold. */
+export function bundleFromObject(trustDomain: TrustDomain, object: JsonObject, document: string | Uint8Array): Bundle {
   const x509Authorities: Certificate[] = []
   const jwtAuthorities: [string, PublicKey][] = []
   const witAuthorities: [string, PublicKey][] = []
@@ -207,7 +207,7 @@ export function bundleFromObject(trustDomain: TrustDomain, object: JsonObject, t
     x509Authorities,
     jwtAuthorities,
     witAuthorities,
-    sequenceNumber: readSequence(member(object, 'spiffe_sequence'), text),
+    sequenceNumber: readSequence(member(object, 'spiffe_sequence'), document),
     refreshHintSeconds: readRefreshHint(member(object, 'spiffe_refresh_hint')),
   })
 }
@@ -230,14 +230,15 @@ function readRefreshHint(value: unknown): number | undefined {
   throw new SpiffeError('ERR_BUNDLE_REFRESH_HINT', 'refresh hint is not a number')
 }
 
-function readSequence(value: unknown, text: string): bigint | undefined {
+function readSequence(value: unknown, document: string | Uint8Array): bigint | undefined {
   if (value === undefined) return undefined
-  if (typeof value === 'bigint') return checkSequence(value)
   if (typeof value !== 'number') throw new SpiffeError('ERR_BUNDLE_SEQUENCE', 'sequence number is not a number')
   if (Number.isSafeInteger(value)) return checkSequence(BigInt(value))
   if (!Number.isInteger(value))
     throw new SpiffeError('ERR_BUNDLE_SEQUENCE', `sequence number ${value} is not an integer`)
-  return checkSequence(exactInteger(text, value))
+  return checkSequence(
+    exactInteger(typeof document === 'string' ? document : new TextDecoder().decode(document), value),
+  )
 }
 
 /** The digits behind a number above 2^53, from the source text that Node's JSON.parse hands to its reviver. */

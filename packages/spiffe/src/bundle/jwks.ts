@@ -1,4 +1,4 @@
-import { Certificate, PkiError, PublicKey, parseJsonStrict } from '@plastron/pki'
+import { Certificate, type JsonObject, PkiError, PublicKey, parseJsonObjectStrict } from '@plastron/pki'
 import { quote } from '../id/characters.ts'
 import { SpiffeError } from '../spiffe-error.ts'
 import type { KeyMap } from './key-map.ts'
@@ -9,9 +9,6 @@ export const MAX_DOCUMENT_BYTES = 1024 * 1024
 
 /** What a key of a bundle is for; the values of `use`, case-sensitive. */
 export type KeyUse = 'x509-svid' | 'jwt-svid' | 'wit-svid'
-
-/** A JSON object as read from a document. */
-export type JsonObject = { readonly [member: string]: unknown }
 
 /** Key types whose keys can check a JWT-SVID or WIT-SVID: those of the algorithms that the standards list. */
 const TOKEN_KEY_TYPES = new Set<unknown>(['EC', 'RSA'])
@@ -26,16 +23,14 @@ const KEY_TYPES_WITH_PRIVATE_MEMBERS = new Set<unknown>(['EC', 'RSA', 'OKP', 'oc
  *
  * @throws {@link SpiffeError} `ERR_BUNDLE_SIZE`, `ERR_BUNDLE_SYNTAX`
  */
-export function parseDocument(document: string | Uint8Array): { readonly object: JsonObject; readonly text: string } {
+export function parseDocument(document: string | Uint8Array): JsonObject {
   const size = typeof document === 'string' ? Buffer.byteLength(document) : document.length
   if (size > MAX_DOCUMENT_BYTES) {
     throw new SpiffeError('ERR_BUNDLE_SIZE', `document has ${size} bytes, at most ${MAX_DOCUMENT_BYTES} are read`)
   }
   try {
-    const text = typeof document === 'string' ? document : new TextDecoder('utf-8', { fatal: true }).decode(document)
-    return { object: asObject(parseJsonStrict(text), 'document'), text }
+    return parseJsonObjectStrict(document, { maxBytes: MAX_DOCUMENT_BYTES })
   } catch (cause) {
-    if (cause instanceof SpiffeError) throw cause
     const reason = cause instanceof Error ? cause.message : String(cause)
     throw new SpiffeError('ERR_BUNDLE_SYNTAX', `document is not acceptable JSON: ${reason}`, { cause })
   }
@@ -110,7 +105,7 @@ export function readEntry(jwk: JsonObject, index: number): BundleEntry | undefin
  */
 export function parseKeyDocument(document: string | Uint8Array, use: 'jwt-svid' | 'wit-svid'): [string, PublicKey][] {
   const entries: [string, PublicKey][] = []
-  for (const [index, jwk] of keysOf(parseDocument(document).object).entries()) {
+  for (const [index, jwk] of keysOf(parseDocument(document)).entries()) {
     const said = member(jwk, 'use')
     if (said !== undefined && said !== use && said !== 'sig') continue
     const entry = readKey(jwk, index)

@@ -94,7 +94,7 @@ export class JwtSvid {
     options: VerifyJwtSvidOptions,
   ): Promise<JwtSvid> {
     const parsed = parseToken('JWT', token)
-    const keyId = keyIdOf('JWT', parsed.header)
+    const keyId = keyIdOf('JWT', parsed.jws)
     if (expectedAudience(options.audience).length === 0) {
       throw tokenError('JWT', 'CLAIM', 'the validator names no audience of its own')
     }
@@ -148,17 +148,15 @@ export function verifyJwtSvid(
 const HEADER_PARAMETERS = new Set(['alg', 'kid', 'typ'])
 
 function readJwt(token: string, parsed: ParsedToken, options: ParseInsecureOptions): Facts {
-  const { header, claims } = parsed
-  for (const parameter of Object.keys(header)) {
+  const { jws, claims } = parsed
+  for (const parameter of Object.keys(jws.header)) {
     if (!HEADER_PARAMETERS.has(parameter)) {
       throw tokenError('JWT', 'HEADER', 'its header has a parameter other than "alg", "kid" and "typ"')
     }
   }
-  if (header.typ !== undefined && header.typ !== 'JWT' && header.typ !== 'JOSE') {
+  if (jws.typ !== undefined && jws.typ !== 'JWT' && jws.typ !== 'JOSE') {
     throw tokenError('JWT', 'HEADER', 'its "typ" is neither "JWT" nor "JOSE"')
   }
-  if (header.kid !== undefined && typeof header.kid !== 'string')
-    throw tokenError('JWT', 'HEADER', 'its "kid" is not text')
   const id = subjectOf('JWT', claims)
   const now = options.now ?? new Date()
   const leewaySeconds = options.leewaySeconds ?? DEFAULT_LEEWAY_SECONDS
@@ -170,7 +168,7 @@ function readJwt(token: string, parsed: ParsedToken, options: ParseInsecureOptio
   if (options.audience !== undefined && !expectedAudience(options.audience).some(name => audience.includes(name))) {
     throw new SpiffeError('ERR_JWT_SVID_AUDIENCE', 'JWT-SVID is refused: it is not meant for this audience')
   }
-  return { token, id, keyId: header.kid, audience, expiresAt, issuedAt, claims }
+  return { token, id, keyId: jws.kid, audience, expiresAt, issuedAt, claims }
 }
 
 function expectedAudience(audience: string | readonly string[]): readonly string[] {

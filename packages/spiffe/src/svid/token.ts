@@ -1,4 +1,4 @@
-import { PkiError, type PublicKey, parseJsonStrict, parseJws, verifyJws } from '@plastron/pki'
+import { type ParsedJws, PkiError, type PublicKey, parseJsonObjectStrict, parseJws, verifyJws } from '@plastron/pki'
 import { SpiffeId } from '../id/spiffe-id.ts'
 import { SpiffeError, type SpiffeErrorCode } from '../spiffe-error.ts'
 
@@ -32,8 +32,8 @@ export type TokenKind = 'JWT' | 'WIT'
 
 /** A token taken apart; nothing of it is verified yet. */
 export interface ParsedToken {
-  readonly jws: ReturnType<typeof parseJws>
-  readonly header: { readonly [parameter: string]: unknown }
+  readonly jws: ParsedJws
+  /** Read from the bytes that {@link checkSignature} verifies. */
   readonly claims: Claims
 }
 
@@ -54,31 +54,26 @@ export function tokenError(kind: TokenKind, reason: Reason, rule: string, cause?
   return new SpiffeError(code, `${kind}-SVID is refused: ${rule}`, cause === undefined ? undefined : { cause })
 }
 
-/** Takes a compact JWS apart and checks its algorithm. No key is involved. */
-export function parseToken(kind: TokenKind, token: string): ParsedToken {
-  if (token.length > MAX_TOKEN_LENGTH) {
-    throw tokenError(kind, 'SYNTAX', `it has ${token.length} characters, at most ${MAX_TOKEN_LENGTH} are read`)
-  }
+/**
+ * Takes a compact JWS apart and checks its algorithm. No key is involved.
+ *
+ * @param refusedParameters - header parameters that refuse the token; default: all that could change its meaning.
+ */
+export function parseToken(kind: TokenKind, token: string, refusedParameters?: readonly string[]): ParsedToken {
   try {
-    const jws = parseJws(token)
-    const header = jws.header as ParsedToken['header']
-    if (!TOKEN_ALGORITHMS.has(header.alg)) throw tokenError(kind, 'ALGORITHM', 'its algorithm is not an allowed one')
-    const claims: unknown = parseJsonStrict(new TextDecoder('utf-8', { fatal: true }).decode(jws.payload))
-    if (typeof claims !== 'object' || claims === null || Array.isArray(claims)) {
-      throw tokenError(kind, 'SYNTAX', 'its claims are not an object')
-    }
-    return { jws, header, claims: claims as Claims }
+    const jws = parseJws(token, { maxLength: MAX_TOKEN_LENGTH, refusedParameters })
+    if (!TOKEN_ALGORITHMS.has(jws.alg)) throw tokenError(kind, 'ALGORITHM', 'its algorithm is not an allowed one')
+    return { jws, claims: parseJsonObjectStrict(jws.unverifiedPayload) }
   } catch (cause) {
     if (cause instanceof SpiffeError) throw cause
     throw tokenError(kind, 'SYNTAX', `it is not a well-formed compact JWS: ${messageOf(cause)}`, cause)
   }
 }
 
-/** The token's key ID. */
-export function keyIdOf(kind: TokenKind, header: ParsedToken['header']): string {
-  const kid = header.kid
-  if (typeof kid !== 'string' || kid === '') throw tokenError(kind, 'KEY_ID', 'its header has no "kid"')
-  return kid
+/** The token's key ID: any text but the empty one, compared exactly. */
+export function keyIdOf(kind: TokenKind, jws: ParsedJws): string {
+  if (jws.kid === undefined || jws.kid === '') throw tokenError(kind, 'KEY_ID', 'its header has no "kid"')
+  return jws.kid
 }
 
 /** The token's subject as a SPIFFE ID. */

@@ -1,4 +1,11 @@
-import { type PrivateKey, PublicKey, type SignatureAlgorithm } from '@plastron/pki'
+import {
+  isJwsAlgorithm,
+  jwsAlgorithmsFor,
+  type PrivateKey,
+  PublicKey,
+  type SignatureAlgorithm,
+  signatureAlgorithmOf,
+} from '@plastron/pki'
 import type { WitBundleSource } from '../bundle/key-bundle.ts'
 import type { SpiffeId } from '../id/spiffe-id.ts'
 import { SpiffeError } from '../spiffe-error.ts'
@@ -15,7 +22,6 @@ import {
   TOKEN_ALGORITHMS,
   tokenError,
 } from './token.ts'
-import { algorithmOfKey } from './token-algorithm.ts'
 
 /** How a WIT-SVID is read. */
 export interface WitSvidOptions {
@@ -93,7 +99,7 @@ export class WitSvid {
    * @throws {@link SpiffeError} `ERR_WIT_SVID_…` except `ERR_WIT_SVID_UNTRUSTED` and `ERR_WIT_SVID_PROOF`
    */
   static parseInsecure(token: string, options: WitSvidOptions = {}, holding?: WitSvidHolding): WitSvid {
-    const facts = readWit(token, parseToken('WIT', token), options)
+    const facts = readWit(token, parseToken('WIT', token, []), options)
     if (holding !== undefined && !holding.privateKey.publicKey.equals(facts.publicKey)) {
       throw tokenError('WIT', 'CLAIM', 'the private key is not the one that it confirms')
     }
@@ -106,7 +112,7 @@ export class WitSvid {
     bundles: WitBundleSource,
     options: WitSvidOptions = {},
   ): Promise<WitSvid> {
-    const parsed = parseToken('WIT', token)
+    const parsed = parseToken('WIT', token, [])
     const facts = readWit(token, parsed, options)
     const { trustDomain } = facts.id
     const bundle = bundles.getWitBundle(trustDomain)
@@ -194,11 +200,9 @@ export function verifyWitSvidWithoutProof(
 }
 
 function readWit(token: string, parsed: ParsedToken, options: WitSvidOptions): Facts {
-  const { header, claims } = parsed
-  // Unknown parameters are passed over, except those that the issuer calls critical: none of them is understood here.
-  if (Object.hasOwn(header, 'crit')) throw tokenError('WIT', 'HEADER', 'its header has critical parameters')
-  if (header.typ !== 'wit+jwt') throw tokenError('WIT', 'HEADER', 'its "typ" is not "wit+jwt"')
-  const keyId = keyIdOf('WIT', header)
+  const { jws, claims } = parsed
+  if (jws.typ !== 'wit+jwt') throw tokenError('WIT', 'HEADER', 'its "typ" is not "wit+jwt"')
+  const keyId = keyIdOf('WIT', jws)
   const id = subjectOf('WIT', claims)
   if (Object.hasOwn(claims, 'aud')) throw tokenError('WIT', 'CLAIM', 'it has an "aud" claim')
   const { expiresAt } = checkTimes(
@@ -217,16 +221,16 @@ function confirmation(claims: Claims): { publicKey: PublicKey; algorithm: Signat
   const jwk = claim(cnf, 'jwk')
   if (!isObject(jwk)) throw unconfirmed('its "cnf" claim has no "jwk"')
   const alg = claim(jwk, 'alg')
-  if (!TOKEN_ALGORITHMS.has(alg)) throw unconfirmed('the "alg" of its key is not an allowed one')
+  if (!TOKEN_ALGORITHMS.has(alg) || !isJwsAlgorithm(alg))
+    throw unconfirmed('the "alg" of its key is not an allowed one')
   let publicKey: PublicKey
   try {
     publicKey = PublicKey.fromJwk(jwk)
   } catch (cause) {
     throw unconfirmed('its key is not an acceptable public JWK', cause)
   }
-  const algorithm = algorithmOfKey(String(alg), publicKey)
-  if (algorithm === undefined) throw unconfirmed('the "alg" of its key does not belong to the key')
-  return { publicKey, algorithm }
+  if (!jwsAlgorithmsFor(publicKey).includes(alg)) throw unconfirmed('the "alg" of its key does not belong to the key')
+  return { publicKey, algorithm: signatureAlgorithmOf(alg) }
 }
 
 function isObject(value: unknown): value is Claims {

@@ -2,6 +2,9 @@ import type { Certificate } from '@plastron/pki'
 import { SpiffeId } from '../id/spiffe-id.ts'
 import { SpiffeError } from '../spiffe-error.ts'
 
+/** Most certificates that a presented chain may have; what is longer is refused before anything of it is read. */
+export const MAX_CHAIN_CERTIFICATES = 16
+
 /**
  * The SPIFFE ID of a certificate: its only URI name. The certificate itself is not verified here.
  *

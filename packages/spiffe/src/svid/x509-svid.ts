@@ -1,8 +1,7 @@
 import { Certificate, PrivateKey, pemDecode, pemEncode } from '@plastron/pki'
 import type { SpiffeId } from '../id/spiffe-id.ts'
 import { SpiffeError } from '../spiffe-error.ts'
-import { checkIntermediate, checkLeaf } from './x509-leaf.ts'
-import { MAX_CHAIN_CERTIFICATES } from './x509-verify.ts'
+import { checkIntermediate, checkLeaf, MAX_CHAIN_CERTIFICATES } from './x509-leaf.ts'
 
 /**
  * A workload's own X509-SVID: certificate chain and private key. Immutable.

@@ -2,10 +2,7 @@ import { Certificate, PkiError, validatePath } from '@plastron/pki'
 import type { X509BundleSource } from '../bundle/x509-bundle.ts'
 import type { SpiffeId } from '../id/spiffe-id.ts'
 import { SpiffeError } from '../spiffe-error.ts'
-import { checkLeaf } from './x509-leaf.ts'
-
-/** Most certificates that a presented chain may have; what is longer is refused before anything of it is read. */
-export const MAX_CHAIN_CERTIFICATES = 16
+import { checkLeaf, MAX_CHAIN_CERTIFICATES } from './x509-leaf.ts'
 
 /** What {@link verifyX509Svid} may be told. */
 export interface VerifyX509SvidOptions {

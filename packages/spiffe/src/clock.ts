@@ -1,0 +1,65 @@
+/**
+ * Time as this package uses it. Replace it in tests; a daemon passes its own.
+ */
+export interface SpiffeClock {
+  /** Wall time. */
+  now(): Date
+  /**
+   * Runs `callback` once after `delayMs`, unless the returned function is called before. A waiting callback does not keep
+   * the process alive.
+   *
+   * @param delayMs - at most 2^31 - 1; callers re-read the wall time at least every 30 s instead of waiting for long.
+   */
+  after(delayMs: number, callback: () => void): () => void
+}
+
+/** The system's time. */
+export const systemClock: SpiffeClock = {
+  now: () => new Date(),
+  after(delayMs, callback) {
+    const timer = setTimeout(callback, delayMs)
+    timer.unref()
+    return () => clearTimeout(timer)
+  },
+}
+
+/** How often waiting code looks at the wall time: a timer of the system stands still while a machine sleeps. */
+export const RECHECK_MS = 30_000
+
+/**
+ * Runs `callback` once the wall time has reached `time`, at once when it has already. Looks at the wall time at least
+ * every 30 s, so that it is not late after a sleep or a change of the clock.
+ *
+ * @returns a function that calls it off.
+ */
+export function atTime(clock: SpiffeClock, time: Date, callback: () => void): () => void {
+  let cancel = () => {}
+  const step = () => {
+    const left = time.getTime() - clock.now().getTime()
+    if (left <= 0) callback()
+    else cancel = clock.after(Math.min(left, RECHECK_MS), step)
+  }
+  step()
+  return () => cancel()
+}
+
+/**
+ * Waits. Rejects with the signal's reason when it aborts first.
+ */
+export function delay(clock: SpiffeClock, delayMs: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) {
+      reject(signal.reason)
+      return
+    }
+    const onAbort = () => {
+      cancel()
+      reject(signal?.reason)
+    }
+    const cancel = clock.after(delayMs, () => {
+      signal?.removeEventListener('abort', onAbort)
+      resolve()
+    })
+    signal?.addEventListener('abort', onAbort, { once: true })
+  })
+}
