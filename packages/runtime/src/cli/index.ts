@@ -17,3 +17,12 @@ export { CliError, type CliStreams, type Command, defineCommand } from './comman
 export { type CommandEntry, type CommandTree, runCommand, runCommandTree } from './command-tree.ts'
 export { counted, goDuration, goLocalTime, goUtcTime, rfc3339 } from './go-text.ts'
 export { messageJson, messageValue, sortedJson } from './json-output.ts'
+export { type OutputFormat, outputFlag } from './output-flag.ts'
+export {
+  connectSocketClient,
+  goCodeName,
+  RpcError,
+  type SocketClient,
+  type SocketClientOptions,
+} from './socket-client.ts'
+export { resolveSocketPath, type SocketDefaults, type SocketFlagValues, socketFlags } from './socket-flags.ts'

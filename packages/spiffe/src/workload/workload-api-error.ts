@@ -10,6 +10,8 @@ import { type GrpcStatusCode, grpcStatusName } from './grpc/status.ts'
  */
 export class WorkloadApiError extends SpiffeError {
   readonly status: GrpcStatusCode
+  /** What the other side, or the transport, said, without the prefix of `message`. */
+  readonly statusMessage: string
 
   constructor(
     code: 'ERR_WORKLOAD_STATUS' | 'ERR_WORKLOAD_TRANSPORT' | 'ERR_WORKLOAD_DEADLINE',
@@ -19,5 +21,6 @@ export class WorkloadApiError extends SpiffeError {
   ) {
     super(code, `Workload API: ${grpcStatusName(status)}: ${message}`, options)
     this.status = status
+    this.statusMessage = message
   }
 }
