@@ -10,17 +10,20 @@ import { type GrpcStatusCode, grpcStatusName } from './grpc/status.ts'
  */
 export class WorkloadApiError extends SpiffeError {
   readonly status: GrpcStatusCode
+  /** What the server said, or what went wrong: `message` without its prefix. */
+  readonly statusMessage: string
   /** What the other side, or the transport, said, without the prefix of `message`. */
   readonly statusMessage: string
 
   constructor(
     code: 'ERR_WORKLOAD_STATUS' | 'ERR_WORKLOAD_TRANSPORT' | 'ERR_WORKLOAD_DEADLINE',
     status: GrpcStatusCode,
-    message: string,
+    statusMessage: string,
     options?: ErrorOptions,
   ) {
-    super(code, `Workload API: ${grpcStatusName(status)}: ${message}`, options)
+    super(code, `Workload API: ${grpcStatusName(status)}: ${statusMessage}`, options)
     this.status = status
+    this.statusMessage = statusMessage
     this.statusMessage = message
   }
 }
