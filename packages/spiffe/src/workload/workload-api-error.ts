@@ -10,8 +10,6 @@ import { type GrpcStatusCode, grpcStatusName } from './grpc/status.ts'
  */
 export class WorkloadApiError extends SpiffeError {
   readonly status: GrpcStatusCode
-  /** What the server said, or what went wrong: `message` without its prefix. */
-  readonly statusMessage: string
   /** What the other side, or the transport, said, without the prefix of `message`. */
   readonly statusMessage: string
 
@@ -24,6 +22,5 @@ export class WorkloadApiError extends SpiffeError {
     super(code, `Workload API: ${grpcStatusName(status)}: ${statusMessage}`, options)
     this.status = status
     this.statusMessage = statusMessage
-    this.statusMessage = message
   }
 }
