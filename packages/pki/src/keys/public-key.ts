@@ -1,4 +1,4 @@
-import { constants, createHash, createPublicKey, getFips, type KeyObject, verify as verifySignature } from 'node:crypto'
+import { constants, createPublicKey, getFips, hash, type KeyObject, verify as verifySignature } from 'node:crypto'
 import { PkiError } from '../errors.ts'
 import { algorithmFacts, algorithmFits, type KeyKind, type SignatureAlgorithm } from './algorithms.ts'
 import { jwkFromSpki, type PublicJwk, spkiFromJwk } from './jwk.ts'
@@ -66,9 +66,7 @@ export class PublicKey {
    */
   subjectKeyId(): Uint8Array {
     this.#subjectKeyId ??=
-      getFips() === 1
-        ? createHash('sha256').update(this.#keyBits).digest().subarray(0, 20)
-        : createHash('sha1').update(this.#keyBits).digest()
+      getFips() === 1 ? hash('sha256', this.#keyBits, 'buffer').subarray(0, 20) : hash('sha1', this.#keyBits, 'buffer')
     return this.#subjectKeyId
   }
 
@@ -93,13 +91,13 @@ export class PublicKey {
    */
   verify(algorithm: SignatureAlgorithm, data: Uint8Array, signature: Uint8Array): Promise<boolean> {
     if (!algorithmFits(algorithm, this.kind)) return Promise.resolve(false)
-    const { family, hash, hashBytes } = algorithmFacts(algorithm)
+    const { family, hash: digest, hashBytes } = algorithmFacts(algorithm)
     const key =
       family === 'rsa-pss'
         ? { key: this.keyObject, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: hashBytes }
         : this.keyObject
     return new Promise(resolve => {
-      verifySignature(hash, data, key, signature, (error, valid) => resolve(error === null && valid))
+      verifySignature(digest, data, key, signature, (error, valid) => resolve(error === null && valid))
     })
   }
 }
