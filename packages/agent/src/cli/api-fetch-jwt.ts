@@ -1,10 +1,25 @@
 import { workload } from '@plastron/api'
-import { CliError, type Command, defineCommand, type FlagDefinition, messageValue, outputFlag, RpcError, sortedJson, textFlag } from '@plastron/runtime/cli'
+import {
+  CliError,
+  type Command,
+  defineCommand,
+  type FlagDefinition,
+  messageValue,
+  outputFlag,
+  RpcError,
+  sortedJson,
+  textFlag,
+} from '@plastron/runtime/cli'
 import { connectWorkloadApi, workloadFlags } from './workload-command.ts'
 
 /** `a,b` or repeated. */
 function audienceFlag(): FlagDefinition<readonly string[]> {
-  return { kind: 'value', usage: 'comma separated list of audience values', initial: [], accept: (text, sofar) => [...sofar, ...text.split(',')] }
+  return {
+    kind: 'value',
+    usage: 'comma separated list of audience values',
+    initial: [],
+    accept: (text, sofar) => [...sofar, ...text.split(',')],
+  }
 }
 
 export const apiFetchJwt: Command = defineCommand({
@@ -23,7 +38,10 @@ export const apiFetchJwt: Command = defineCommand({
     if (values.audience.length === 0) throw new CliError('audience must be specified')
     await using client = connectWorkloadApi(values, streams)
     const { SpiffeWorkloadAPI } = workload
-    const tokens = await client.call(SpiffeWorkloadAPI.method.fetchJWTSVID, { audience: [...values.audience], spiffeId: values.spiffeID })
+    const tokens = await client.call(SpiffeWorkloadAPI.method.fetchJWTSVID, {
+      audience: [...values.audience],
+      spiffeId: values.spiffeID,
+    })
     const bundles = await firstBundles(client.stream(SpiffeWorkloadAPI.method.fetchJWTBundles, {}))
     if ((values.output ?? values.format) === 'json') {
       const both = [

@@ -1,7 +1,17 @@
 import { join } from 'node:path'
 import { workload } from '@plastron/api'
 import { pemEncode } from '@plastron/pki'
-import { boolFlag, CliError, type Command, defineCommand, messageJson, outputFlag, RpcError, textFlag, writeOutputFile } from '@plastron/runtime/cli'
+import {
+  boolFlag,
+  CliError,
+  type Command,
+  defineCommand,
+  messageJson,
+  outputFlag,
+  RpcError,
+  textFlag,
+  writeOutputFile,
+} from '@plastron/runtime/cli'
 import { readSvidReport, type SvidReport, svidReportText } from './svid-report.ts'
 import { connectWorkloadApi, workloadFlags } from './workload-command.ts'
 
@@ -22,11 +32,19 @@ export const apiFetchX509: Command = defineCommand({
     if (json && values.write !== '') throw new CliError('-write is only available for the pretty output format')
     const started = streams.now().getTime()
     await using client = connectWorkloadApi(values, streams)
-    const response = await firstReply(client.stream(workload.SpiffeWorkloadAPI.method.fetchX509SVID, {}), values.timeout, streams.signal)
+    const response = await firstReply(
+      client.stream(workload.SpiffeWorkloadAPI.method.fetchX509SVID, {}),
+      values.timeout,
+      streams.signal,
+    )
     const now = streams.now()
     const report = await readSvidReport(response, now)
     if (!values.silent) {
-      streams.out(json ? `${messageJson(workload.X509SVIDResponseSchema, response)}\n` : svidReportText(report, now.getTime() - started))
+      streams.out(
+        json
+          ? `${messageJson(workload.X509SVIDResponseSchema, response)}\n`
+          : svidReportText(report, now.getTime() - started),
+      )
     }
     if (values.write !== '') await writeReport(report, values.write, text => !values.silent && streams.out(text))
     return 0
@@ -34,7 +52,11 @@ export const apiFetchX509: Command = defineCommand({
 })
 
 /** The first message of a stream, or DeadlineExceeded. */
-async function firstReply<T>(stream: AsyncGenerator<T, void, undefined>, timeoutMs: number, signal: AbortSignal): Promise<T> {
+async function firstReply<T>(
+  stream: AsyncGenerator<T, void, undefined>,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<T> {
   const { promise, resolve } = Promise.withResolvers<'late'>()
   const timer = setTimeout(() => resolve('late'), timeoutMs > 0 ? timeoutMs : 2_147_483_647)
   const late = () => resolve('late')
@@ -62,14 +84,24 @@ async function writeReport(report: SvidReport, folder: string, say: (text: strin
       say(`Writing ${what} to file ${path}.\n`)
       await writeOutputFile(path, text, mode)
     }
-    await write(`SVID #${index}`, `svid.${index}.pem`, pemEncode('CERTIFICATE', ...svid.certificates.map(({ der }) => der)), 0o644)
+    await write(
+      `SVID #${index}`,
+      `svid.${index}.pem`,
+      pemEncode('CERTIFICATE', ...svid.certificates.map(({ der }) => der)),
+      0o644,
+    )
     await write(`key #${index}`, `svid.${index}.key`, svid.privateKey.toPem(), 0o600)
-    await write(`bundle #${index}`, `bundle.${index}.pem`, pemEncode('CERTIFICATE', ...bundle.authorities.map(({ der }) => der)), 0o644)
+    await write(
+      `bundle #${index}`,
+      `bundle.${index}.pem`,
+      pemEncode('CERTIFICATE', ...bundle.x509Authorities.map(({ der }) => der)),
+      0o644,
+    )
     for (const [position, foreign] of report.federated.entries()) {
       await write(
         `federated bundle #${position} for trust domain ${foreign.trustDomain.name}`,
         `federated_bundle.${index}.${position}.pem`,
-        pemEncode('CERTIFICATE', ...foreign.authorities.map(({ der }) => der)),
+        pemEncode('CERTIFICATE', ...foreign.x509Authorities.map(({ der }) => der)),
         0o644,
       )
     }

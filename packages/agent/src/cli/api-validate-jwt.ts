@@ -1,5 +1,14 @@
 import { workload } from '@plastron/api'
-import { CliError, type Command, defineCommand, messageJson, outputFlag, RpcError, sortedJson, textFlag } from '@plastron/runtime/cli'
+import {
+  CliError,
+  type Command,
+  defineCommand,
+  messageJson,
+  outputFlag,
+  RpcError,
+  sortedJson,
+  textFlag,
+} from '@plastron/runtime/cli'
 import { connectWorkloadApi, workloadFlags } from './workload-command.ts'
 
 const INVALID_ARGUMENT = 3
@@ -20,9 +29,15 @@ export const apiValidateJwt: Command = defineCommand({
     if (values.svid === '') throw new CliError('svid must be specified')
     await using client = connectWorkloadApi(values, streams)
     try {
-      const response = await client.call(workload.SpiffeWorkloadAPI.method.validateJWTSVID, { audience: values.audience, svid: values.svid })
+      const response = await client.call(workload.SpiffeWorkloadAPI.method.validateJWTSVID, {
+        audience: values.audience,
+        svid: values.svid,
+      })
       if (values.output === 'json') streams.out(`${messageJson(workload.ValidateJWTSVIDResponseSchema, response)}\n`)
-      else streams.out(`SVID is valid.\nSPIFFE ID : ${response.spiffeId}\nClaims    : ${sortedJson(response.claims ?? {})}\n`)
+      else
+        streams.out(
+          `SVID is valid.\nSPIFFE ID : ${response.spiffeId}\nClaims    : ${sortedJson(response.claims ?? {})}\n`,
+        )
       return 0
     } catch (error) {
       if (!(error instanceof RpcError) || error.status !== INVALID_ARGUMENT) throw error

@@ -25,13 +25,13 @@ export async function readSvidReport(response: workload.X509SVIDResponse, now: D
   const svids: ReportedSvid[] = []
   for (const { spiffeId, x509Svid, x509SvidKey, bundle: bundleDer, hint } of response.svids) {
     const id = SpiffeId.parse(spiffeId)
-    const bundle = X509Bundle.parseRaw(id.trustDomain, bundleDer)
-    const svid = X509Svid.parseRaw(x509Svid, x509SvidKey, { hint })
+    const bundle = X509Bundle.parseDer(id.trustDomain, bundleDer)
+    const svid = X509Svid.parseDer(x509Svid, x509SvidKey, hint)
     await verifyX509Svid(svid.certificates, bundle, { now })
     svids.push({ svid, hint, bundle })
   }
   const federated = Object.entries(response.federatedBundles)
-    .map(([name, der]) => X509Bundle.parseRaw(TrustDomain.parse(name), der))
+    .map(([name, der]) => X509Bundle.parseDer(TrustDomain.parse(name), der))
     .toSorted((a, b) => (a.trustDomain.name < b.trustDomain.name ? -1 : 1))
   return { svids, federated }
 }
@@ -48,11 +48,11 @@ export function svidReportText(report: SvidReport, elapsedMs: number): string {
     intermediates.forEach((certificate, index) => {
       text += validity(`Intermediate #${index + 1}`, certificate)
     })
-    bundle.authorities.forEach((certificate, index) => {
+    bundle.x509Authorities.forEach((certificate, index) => {
       text += validity(`CA #${index + 1}`, certificate)
     })
     for (const foreign of report.federated) {
-      foreign.authorities.forEach((certificate, index) => {
+      foreign.x509Authorities.forEach((certificate, index) => {
         text += validity(`[${foreign.trustDomain.id()}] CA #${index + 1}`, certificate)
       })
     }

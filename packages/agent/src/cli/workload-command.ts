@@ -26,7 +26,10 @@ export const workloadFlags = {
 export const workloadSocketFlags = socketFlags(defaults)
 
 /** A client of the Workload API that sends the security header of the Workload Endpoint standard. */
-export function connectWorkloadApi(values: SocketFlagValues & { readonly timeout?: number }, streams: CliStreams): SocketClient {
+export function connectWorkloadApi(
+  values: SocketFlagValues & { readonly timeout?: number },
+  streams: CliStreams,
+): SocketClient {
   return connectSocketClient(resolveSocketPath(values, defaults, streams.env), {
     signal: streams.signal,
     headers: { 'workload.spiffe.io': 'true' },

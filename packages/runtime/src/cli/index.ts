@@ -17,6 +17,8 @@ export { CliError, type CliStreams, type Command, defineCommand } from './comman
 export { type CommandEntry, type CommandTree, runCommand, runCommandTree } from './command-tree.ts'
 export { counted, goDuration, goLocalTime, goUtcTime, rfc3339 } from './go-text.ts'
 export { messageJson, messageValue, sortedJson } from './json-output.ts'
+export { levelUsage, loggerText, parseLogLevel } from './logger-levels.ts'
+export { writeOutputFile } from './output-file.ts'
 export { type OutputFormat, outputFlag } from './output-flag.ts'
 export {
   connectSocketClient,

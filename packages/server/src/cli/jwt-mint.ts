@@ -1,9 +1,8 @@
 import { svidV1 } from '@plastron/api'
-import { CliError, durationFlag, listFlag, textFlag } from '@plastron/runtime/cli'
+import { CliError, durationFlag, listFlag, textFlag, writeOutputFile } from '@plastron/runtime/cli'
 import { adminCommand } from './admin-command.ts'
 import { parseId } from './arguments.ts'
 import { cappedLifetimeNote, ttlSeconds } from './mint-lifetime.ts'
-import { writeOutputFile } from './output-file.ts'
 
 export const jwtMint = adminCommand({
   name: 'jwt mint',

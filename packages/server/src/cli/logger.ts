@@ -1,26 +1,6 @@
 import { loggerV1, types } from '@plastron/api'
-import { CliError, type Command, textFlag } from '@plastron/runtime/cli'
+import { type Command, levelUsage, loggerText, parseLogLevel, textFlag } from '@plastron/runtime/cli'
 import { adminCommand } from './admin-command.ts'
-
-const levels = new Map<string, types.LogLevel>([
-  ['panic', types.LogLevel.PANIC],
-  ['fatal', types.LogLevel.FATAL],
-  ['error', types.LogLevel.ERROR],
-  ['warn', types.LogLevel.WARN],
-  ['warning', types.LogLevel.WARN],
-  ['info', types.LogLevel.INFO],
-  ['debug', types.LogLevel.DEBUG],
-  ['trace', types.LogLevel.TRACE],
-])
-
-function levelName(level: types.LogLevel): string {
-  if (level === types.LogLevel.WARN) return 'warning'
-  return [...levels].find(([, known]) => known === level)?.[0] ?? 'unknown'
-}
-
-function loggerText(logger: types.Logger): string {
-  return `Logger Level : ${levelName(logger.currentLevel)}\nLaunch Level : ${levelName(logger.launchLevel)}\n\n`
-}
 
 export const loggerGet: Command = adminCommand({
   name: 'logger get',
@@ -35,15 +15,9 @@ export const loggerGet: Command = adminCommand({
 export const loggerSet: Command = adminCommand({
   name: 'logger set',
   summary: 'Sets the logger details',
-  flags: { level: textFlag('The new log level, one of (panic, fatal, error, warn, info, debug, trace)') },
+  flags: { level: textFlag(levelUsage) },
   run: async (values, { client, print }) => {
-    if (values.level === '') throw new CliError('a value (-level) must be set')
-    const newLevel = levels.get(values.level.toLowerCase())
-    if (newLevel === undefined)
-      throw new CliError(
-        `the value ${JSON.stringify(values.level)} is not a valid setting: use one of ${[...levels.keys()].join(', ')}`,
-      )
-    const logger = await client.call(loggerV1.Logger.method.setLogLevel, { newLevel })
+    const logger = await client.call(loggerV1.Logger.method.setLogLevel, { newLevel: parseLogLevel(values.level) })
     print(types.LoggerSchema, logger, () => loggerText(logger))
   },
 })

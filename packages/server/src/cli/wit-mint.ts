@@ -1,11 +1,10 @@
 import { join } from 'node:path'
 import { svidV1 } from '@plastron/api'
 import { type KeyType, PrivateKey } from '@plastron/pki'
-import { CliError, durationFlag, messageValue, sortedJson, textFlag } from '@plastron/runtime/cli'
+import { CliError, durationFlag, messageValue, sortedJson, textFlag, writeOutputFile } from '@plastron/runtime/cli'
 import { adminCommand } from './admin-command.ts'
 import { parseId } from './arguments.ts'
 import { cappedLifetimeNote, ttlSeconds } from './mint-lifetime.ts'
-import { writeOutputFile } from './output-file.ts'
 
 const rsaAlgorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512']
 

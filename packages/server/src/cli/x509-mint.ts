@@ -1,12 +1,11 @@
 import { join } from 'node:path'
 import { bundleV1, svidV1 } from '@plastron/api'
 import { createCertificateRequest, PrivateKey, pemEncode } from '@plastron/pki'
-import { CliError, durationFlag, listFlag, sortedJson, textFlag } from '@plastron/runtime/cli'
+import { CliError, durationFlag, listFlag, sortedJson, textFlag, writeOutputFile } from '@plastron/runtime/cli'
 import { adminCommand } from './admin-command.ts'
 import { parseId } from './arguments.ts'
 import { spiffeIdText } from './entry-block.ts'
 import { cappedLifetimeNote, ttlSeconds } from './mint-lifetime.ts'
-import { writeOutputFile } from './output-file.ts'
 
 export const x509Mint = adminCommand({
   name: 'x509 mint',

@@ -1,0 +1,35 @@
+import { agentLoggerV1, types } from '@plastron/api'
+import { type Command, levelUsage, loggerText, parseLogLevel, textFlag } from '@plastron/runtime/cli'
+import { adminCommand } from './admin-command.ts'
+
+const { method } = agentLoggerV1.Logger
+
+export const loggerGet: Command = adminCommand({
+  name: 'logger get',
+  summary: 'Gets the logger details',
+  flags: {},
+  run: async (_values, { client, print }) => {
+    const logger = await client.call(method.getLogger, {})
+    print(types.LoggerSchema, logger, () => loggerText(logger))
+  },
+})
+
+export const loggerSet: Command = adminCommand({
+  name: 'logger set',
+  summary: 'Sets the logger details',
+  flags: { level: textFlag(levelUsage) },
+  run: async (values, { client, print }) => {
+    const logger = await client.call(method.setLogLevel, { newLevel: parseLogLevel(values.level) })
+    print(types.LoggerSchema, logger, () => loggerText(logger))
+  },
+})
+
+export const loggerReset: Command = adminCommand({
+  name: 'logger reset',
+  summary: 'Resets the logger details to launch level',
+  flags: {},
+  run: async (_values, { client, print }) => {
+    const logger = await client.call(method.resetLogLevel, {})
+    print(types.LoggerSchema, logger, () => loggerText(logger))
+  },
+})
