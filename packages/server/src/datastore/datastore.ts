@@ -24,19 +24,25 @@ export interface CreatedEntry {
   readonly similar: boolean
 }
 
+/** Some of the stored values in order of their rows; `lastRow` is undefined when there are no rows left. */
+export interface Page<T> {
+  readonly items: readonly T[]
+  readonly lastRow: number | undefined
+}
+
 /** Registration entries. Every write is durable when its promise resolves. */
 export interface EntryStore {
   get(id: string): Promise<EntryRecord | undefined>
   /** Entries in order of creation after `row` (0: from the start), at most `limit`. Unreadable rows are skipped and reported. */
-  page(afterRow: number, limit: number): Promise<readonly EntryRecord[]>
-  /** One outcome per entry, same order. Codes: `_INVALID`, `_ALREADY_EXISTS` (the id), `_NOT_FOUND` (a federated bundle). */
+  page(afterRow: number, limit: number): Promise<Page<EntryRecord>>
+  /** One outcome per entry, same order. Codes: `_INVALID`, `_ALREADY_EXISTS` (the id). */
   create(entries: readonly NewEntry[]): Promise<readonly Outcome<CreatedEntry>[]>
   /** Changes the named fields only and adds one to the revision. Codes: `_NOT_FOUND`, `_INVALID`. */
   update(
     updates: readonly { readonly id: string; readonly fields: Partial<EntryFields> }[],
   ): Promise<readonly Outcome<EntryRecord>[]>
-  /** Code: `_NOT_FOUND`. */
-  delete(ids: readonly string[]): Promise<readonly Outcome<EntryRecord>[]>
+  /** The ids that went. Code: `_NOT_FOUND`. */
+  delete(ids: readonly string[]): Promise<readonly Outcome<string>[]>
   /** Removes, at most `limit`, entries whose expiry is set and lies before `nowSeconds`; returns what went. */
   pruneExpired(nowSeconds: number, limit: number): Promise<readonly EntryRecord[]>
 }
@@ -56,7 +62,7 @@ export interface AttestedAgent {
 /** Attested agents with their selectors. Attestation, ban, eviction and selector changes are numbered; the rest is not. */
 export interface AgentStore {
   get(id: string): Promise<AgentRecord | undefined>
-  page(afterRow: number, limit: number): Promise<readonly AgentRecord[]>
+  page(afterRow: number, limit: number): Promise<Page<AgentRecord>>
   /**
    * Creates the agent, or replaces serial, expiry, `canReattest` and selectors of a known one (a renewed serial that
    * waits is dropped, the attestation type stays). Codes: `_AGENT_BANNED`; `_TOKEN_SPENT` when the token it names is

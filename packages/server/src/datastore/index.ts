@@ -13,6 +13,7 @@ export type {
   FederationStore,
   JoinTokenStore,
   Outcome,
+  Page,
 } from './datastore.ts'
 export { DatastoreError, type DatastoreErrorCode, isDatastoreError } from './errors.ts'
 export type {
@@ -29,3 +30,4 @@ export type {
   NewEntry,
   X509AuthorityRecord,
 } from './records.ts'
+export { openSqliteDatastore, type SqliteDatastore, type SqliteOptions } from './sqlite/sqlite-datastore.ts'

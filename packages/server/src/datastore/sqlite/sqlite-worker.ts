@@ -1,0 +1,135 @@
+// The one thread that holds the SQLite database: a commit that waits for the disk, or a database that another process
+// holds, never blocks the server's main loop.
+import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
+import { type Command, GroupCommit } from './group-commit.ts'
+import { writeHistoryFile } from './history.ts'
+import { type FromWorker, plainError, plainValue, type ToWorker, type WorkerOptions } from './messages.ts'
+import { backupTo, type OpenDatabase, openDatabase, sqliteError } from './open.ts'
+
+/** Commands that share one sync at most; more wait for the next. */
+const MAX_GROUP = 256
+/** How often the number outside of the database follows, at most. */
+const HISTORY_INTERVAL_MS = 1000
+
+class DatabaseThread {
+  readonly #port: MessagePort
+  readonly #path: string
+  readonly #open: OpenDatabase
+  readonly #group: GroupCommit
+  readonly #waiting: Command[] = []
+  #written: number
+  #timer: NodeJS.Timeout | undefined
+  #backups: Promise<unknown> = Promise.resolve()
+  #running = false
+  #closing = false
+
+  constructor(port: MessagePort, path: string, open: OpenDatabase) {
+    this.#port = port
+    this.#path = path
+    this.#open = open
+    this.#group = new GroupCommit(open)
+    this.#written = this.#group.number
+  }
+
+  receive(message: ToWorker): void {
+    if (message.kind === 'command') this.#waiting.push(message.command)
+    else this.#other(message)
+    if (!this.#running) void this.#work()
+  }
+
+  send(message: FromWorker): void {
+    this.#port.postMessage(message)
+  }
+
+  /** Everything that waits goes into one transaction; whatever arrives while the disk syncs is the next group. */
+  async #work(): Promise<void> {
+    this.#running = true
+    for (;;) {
+      this.#receiveWaiting()
+      const commands = this.#waiting.splice(0, MAX_GROUP)
+      if (commands.length === 0) break
+      const { replies, commit, unreadable } = await this.#group.run(commands)
+      this.send({
+        kind: 'done',
+        commit,
+        unreadable,
+        replies: replies.map(reply =>
+          reply.ok ? { ...reply, value: plainValue(reply.value) } : { ...reply, error: plainError(reply.error) },
+        ),
+      })
+      this.#scheduleHistory()
+    }
+    this.#running = false
+    if (this.#closing) await this.#close()
+  }
+
+  #receiveWaiting(): void {
+    while (this.#waiting.length < MAX_GROUP) {
+      const received = receiveMessageOnPort(this.#port) as { message: ToWorker } | undefined
+      if (received === undefined) return
+      const { message } = received
+      if (message.kind === 'command') this.#waiting.push(message.command)
+      else this.#other(message)
+    }
+  }
+
+  #other(message: Exclude<ToWorker, { kind: 'command' }>): void {
+    if (message.kind === 'close') this.#closing = true
+    else this.#backups = Promise.all([this.#backups, this.#backup(message.id, message.path)])
+  }
+
+  async #backup(id: number, path: string): Promise<void> {
+    try {
+      await backupTo(this.#open.database, path, false)
+      this.send({ kind: 'done', replies: [{ id, ok: true, value: undefined }], commit: undefined, unreadable: [] })
+    } catch (error) {
+      const failed = plainError(sqliteError(error, 'cannot back up the database'))
+      this.send({ kind: 'done', replies: [{ id, ok: false, error: failed }], commit: undefined, unreadable: [] })
+    }
+  }
+
+  #scheduleHistory(): void {
+    if (this.#timer !== undefined || this.#group.number === this.#written) return
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined
+      this.#writeHistory()
+    }, HISTORY_INTERVAL_MS)
+  }
+
+  #writeHistory(): void {
+    try {
+      writeHistoryFile(this.#path, this.#open.history, this.#group.number)
+      this.#written = this.#group.number
+    } catch {
+      // A full or read-only disk: the next commit tries again, and a lower number outside is safe.
+    }
+  }
+
+  async #close(): Promise<void> {
+    await this.#backups
+    clearTimeout(this.#timer)
+    if (this.#group.number !== this.#written) this.#writeHistory()
+    this.#open.database.close()
+    this.send({ kind: 'closed' })
+    this.#port.close()
+  }
+}
+
+async function main(port: MessagePort, options: WorkerOptions): Promise<void> {
+  let open: OpenDatabase
+  try {
+    open = await openDatabase(options)
+  } catch (error) {
+    port.postMessage({
+      kind: 'refused',
+      error: plainError(sqliteError(error, 'cannot open the database')),
+    } satisfies FromWorker)
+    port.close()
+    return
+  }
+  const thread = new DatabaseThread(port, options.path, open)
+  port.on('message', (message: ToWorker) => thread.receive(message))
+  thread.send({ kind: 'open', history: open.history, backedUpTo: open.backedUpTo })
+}
+
+if (parentPort !== null) await main(parentPort, workerData as WorkerOptions)
