@@ -25,7 +25,9 @@ export class Daemon implements AsyncDisposable {
     this.#child = child
     this.ended = new Promise(resolve => {
       child.once('error', error => resolve(`${name} could not be started: ${error.message}`))
-      child.once('exit', (code, signal) => resolve(`${name} ended ${signal === null ? `with exit code ${code}` : `by ${signal}`}`))
+      child.once('exit', (code, signal) =>
+        resolve(`${name} ended ${signal === null ? `with exit code ${code}` : `by ${signal}`}`),
+      )
     }).then(how => {
       this.#running = false
       return how as string

@@ -47,7 +47,11 @@ export function openStateFolder(options: StateFolderOptions): StateFolder {
   const fits = names.every(name => Buffer.byteLength(join(path, name)) <= longestSocketPathBytes)
   const socketFolder = fits ? undefined : shortRuntimeFolder(path, options.env)
   const base = socketFolder ?? path
-  const [serverSocketPath, agentSocketPath, agentAdminSocketPath] = names.map(name => join(base, name)) as [string, string, string]
+  const [serverSocketPath, agentSocketPath, agentAdminSocketPath] = names.map(name => join(base, name)) as [
+    string,
+    string,
+    string,
+  ]
   for (const folder of ['server', 'agent']) mkdirSync(join(path, folder), { recursive: true, mode: 0o700 })
   return {
     path,
@@ -69,7 +73,9 @@ function stateHome(env: Readonly<Record<string, string | undefined>>): string {
 /** A short folder of our own, the same one at every start of the same state. */
 function shortRuntimeFolder(path: string, env: Readonly<Record<string, string | undefined>>): string {
   const name = `plastron-${createHash('sha256').update(path).digest('hex').slice(0, 12)}`
-  const candidates = [env.XDG_RUNTIME_DIR, tmpdir(), '/tmp'].filter(candidate => candidate !== undefined && candidate !== '')
+  const candidates = [env.XDG_RUNTIME_DIR, tmpdir(), '/tmp'].filter(
+    candidate => candidate !== undefined && candidate !== '',
+  )
   for (const candidate of candidates as string[]) {
     const folder = join(candidate, name)
     if (Buffer.byteLength(join(folder, 'agent/private/admin.sock')) > longestSocketPathBytes) continue
@@ -90,6 +96,8 @@ function ownFolder(path: string): void {
     throw new StateFolderError(`${path} belongs to user ${stat.uid}, not to you (${uid}): choose another with --dir`)
   }
   if ((stat.mode & 0o077) !== 0) {
-    throw new StateFolderError(`${path} is open to others (mode ${(stat.mode & 0o777).toString(8)}): chmod 700 it, or choose another with --dir`)
+    throw new StateFolderError(
+      `${path} is open to others (mode ${(stat.mode & 0o777).toString(8)}): chmod 700 it, or choose another with --dir`,
+    )
   }
 }

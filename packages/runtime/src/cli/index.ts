@@ -20,6 +20,7 @@ export { messageJson, messageValue, sortedJson } from './json-output.ts'
 export { levelUsage, loggerText, parseLogLevel } from './logger-levels.ts'
 export { writeOutputFile } from './output-file.ts'
 export { type OutputFormat, outputFlag } from './output-flag.ts'
+export { processStreams } from './process-streams.ts'
 export {
   connectSocketClient,
   goCodeName,

@@ -1,0 +1,1 @@
+export { agentCommands } from './commands.ts'

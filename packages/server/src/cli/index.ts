@@ -1,0 +1,1 @@
+export { serverCommands } from './commands.ts'
