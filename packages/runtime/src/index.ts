@@ -8,8 +8,33 @@ export type {
   PrometheusTlsConfig,
   TelemetryConfig,
 } from './config/program-config.ts'
+export { Call, type CallKey, callKey } from './grpc/call.ts'
+export { Channel, type ChannelOptions } from './grpc/channel.ts'
+export { type CallOptions, type ClientMethod, DEFAULT_TIMEOUT_MS, type ServiceClient } from './grpc/client.ts'
+export { connectMutualTls, type TlsChannelOptions } from './grpc/connect-mutual-tls.ts'
+export { connectUnix, type UnixChannelOptions } from './grpc/connect-unix.ts'
+export { GrpcError, INTERNAL_MESSAGE } from './grpc/grpc-error.ts'
+export { composeInterceptors, type Interceptor } from './grpc/interceptor.ts'
+export { defaultSafeguards, type Safeguards } from './grpc/safeguards.ts'
+export { GrpcServer, type GrpcServerOptions } from './grpc/server.ts'
+export { type Handler, type Handlers, methodPath, type Response } from './grpc/service.ts'
+export { type GrpcCode, grpcCodeInGo, grpcCodeName, grpcCodes } from './grpc/status-code.ts'
 export { TaskError, TaskGroup } from './lifecycle/task-group.ts'
+export { untilAborted } from './lifecycle/until-aborted.ts'
 export { DeadlineError, withDeadline } from './lifecycle/with-deadline.ts'
+export { AddressSet } from './listeners/address-set.ts'
+export { listenTls, type TlsListener, type TlsListenerOptions } from './listeners/listen-tls.ts'
+export {
+  listenUnix,
+  MAX_SOCKET_PATH_BYTES,
+  type UnixListener,
+  type UnixListenerOptions,
+} from './listeners/listen-unix.ts'
+export { ListenerError, type ListenerErrorCode } from './listeners/listener-error.ts'
+export type { Peer, TlsPeer, UnixPeer, VerifiedIdentity } from './listeners/peer.ts'
+export { PeerProcess } from './listeners/peer-process.ts'
+export { assertTrustedSocketFolder } from './listeners/socket-folder.ts'
+export type { TlsIdentity } from './listeners/tls-identity.ts'
 export { isLevelWritten, type LogLevel, logLevels, parseLogLevel } from './logging/log-level.ts'
 export { type LogFields, type Logger, type LogLevelControl, type LogRecord, silentLogger } from './logging/logger.ts'
 export { type CallMeasurement, type MetricLabels, type Metrics, noMetrics } from './metrics/metrics.ts'

@@ -1,0 +1,102 @@
+import type { DescMethod, Message } from '@bufbuild/protobuf'
+import type { Metadata } from '@grpc/grpc-js'
+import type { Peer } from '../listeners/peer.ts'
+import { GrpcError } from './grpc-error.ts'
+
+/** Names a value that one interceptor leaves in a call for others, and its type. */
+export interface CallKey<T> {
+  readonly description: string
+  /** Only for the type checker. */
+  readonly type?: T
+}
+
+/** Makes a key for {@link Call.get} and {@link Call.set}. Two keys are never the same, whatever their description. */
+export function callKey<T>(description: string): CallKey<T> {
+  return { description }
+}
+
+/** One call while a server handles it. Made by the server; given to interceptors and to the handler. */
+export class Call {
+  /** `/package.Service/Method` */
+  readonly path: string
+  readonly method: DescMethod
+  /** Who calls: bound to the connection when it was accepted. */
+  readonly peer: Peer
+  /** The request of a unary or server-streaming call. Absent where requests are a stream. */
+  readonly request: Message | undefined
+  readonly #metadata: Metadata
+  readonly #deadlineMs: number
+  #values: Map<CallKey<unknown>, unknown> | undefined
+  #controller: AbortController | undefined
+  #ended: { reason: GrpcError } | undefined
+
+  constructor(init: {
+    path: string
+    method: DescMethod
+    peer: Peer
+    request: Message | undefined
+    metadata: Metadata
+    deadlineMs: number
+  }) {
+    this.path = init.path
+    this.method = init.method
+    this.peer = init.peer
+    this.request = init.request
+    this.#metadata = init.metadata
+    this.#deadlineMs = init.deadlineMs
+  }
+
+  /**
+   * Aborted when the caller has gone or its deadline has passed, and when the server stops: at once for streams, after the grace for single
+   * calls. The reason is a {@link GrpcError}. Everything that a handler waits for takes this signal.
+   */
+  get signal(): AbortSignal {
+    if (!this.#controller) {
+      this.#controller = new AbortController()
+      if (this.#ended) this.#controller.abort(this.#ended.reason)
+    }
+    return this.#controller.signal
+  }
+
+  /** Wall time until which the caller waits, by its own word. Absent: without end. */
+  get deadline(): Date | undefined {
+    return Number.isFinite(this.#deadlineMs) ? new Date(this.#deadlineMs) : undefined
+  }
+
+  /** Values of a metadata entry in the order they came; none if it is absent. Binary entries (`-bin`) are left out. */
+  header(name: string): string[] {
+    return this.#metadata.get(name).filter(value => typeof value === 'string')
+  }
+
+  /** What an earlier interceptor left under the key. */
+  get<T>(key: CallKey<T>): T | undefined {
+    return this.#values?.get(key) as T | undefined
+  }
+
+  /** Leaves a value for later interceptors and the handler. */
+  set<T>(key: CallKey<T>, value: T): void {
+    this.#values ??= new Map()
+    this.#values.set(key, value)
+  }
+
+  /** Why the call is over, if it is. */
+  get endReason(): GrpcError | undefined {
+    return this.#ended?.reason
+  }
+
+  /** Ends the call for its handler. For the server only. Has no effect the second time. */
+  abort(reason: GrpcError): void {
+    if (this.#ended) return
+    this.#ended = { reason }
+    this.#controller?.abort(reason)
+  }
+
+  /** Ends the call because its caller no longer waits. For the server only. */
+  abortByCaller(nowMs: number): void {
+    this.abort(
+      nowMs >= this.#deadlineMs
+        ? new GrpcError('DEADLINE_EXCEEDED', 'the deadline of the call has passed')
+        : new GrpcError('CANCELLED', 'the caller has gone'),
+    )
+  }
+}

@@ -1,0 +1,80 @@
+import { create, type DescMessage, fromBinary, type MessageShape, toBinary } from '@bufbuild/protobuf'
+import { type Any, anyUnpack } from '@bufbuild/protobuf/wkt'
+import { Metadata, type StatusObject } from '@grpc/grpc-js'
+import { rpc } from '@plastron/api'
+import { type GrpcCode, grpcCodeName, grpcCodes } from './status-code.ts'
+
+/** Where gRPC carries a serialized google.rpc.Status. */
+const DETAILS_KEY = 'grpc-status-details-bin'
+
+/**
+ * How a call ends that does not succeed: thrown by handlers to say so to the caller, and by clients when a server said so. The message crosses
+ * the wire: it names the rule and the value, never a secret. The cause does not; it is for the log.
+ */
+export class GrpcError extends Error {
+  override readonly name = 'GrpcError'
+  readonly code: GrpcCode
+  /** Typed details, as google.rpc.Status carries them. Pack with `anyPack` of @bufbuild/protobuf/wkt. */
+  readonly details: readonly Any[]
+
+  constructor(
+    code: GrpcCode,
+    message: string,
+    options: { details?: readonly Any[] | undefined; cause?: unknown } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.code = code
+    this.details = options.details ?? []
+  }
+
+  /** The code's number on the wire. */
+  get number(): number {
+    return grpcCodes[this.code]
+  }
+
+  /** The first detail of this type, if there is one that can be read. */
+  detail<Desc extends DescMessage>(schema: Desc): MessageShape<Desc> | undefined {
+    for (const any of this.details) {
+      try {
+        const message = anyUnpack(any, schema)
+        if (message) return message
+      } catch {
+        // A detail that cannot be read is as good as none.
+      }
+    }
+    return undefined
+  }
+}
+
+/** What is said to a caller about an error that nobody foresaw: nothing about it. */
+export const INTERNAL_MESSAGE = 'internal error'
+
+/**
+ * The status that a handler's error is sent as. Only a {@link GrpcError} speaks for itself; everything else is `INTERNAL` without a word about
+ * what happened, since its text was not written for strangers.
+ */
+export function toStatus(error: unknown): { code: number; details: string; metadata: Metadata } {
+  const metadata = new Metadata()
+  if (!(error instanceof GrpcError)) return { code: grpcCodes.INTERNAL, details: INTERNAL_MESSAGE, metadata }
+  // grpc-js percent-encodes the text and throws on half of a surrogate pair.
+  const message = error.message.toWellFormed()
+  if (error.details.length > 0) {
+    const status = create(rpc.StatusSchema, { code: error.number, message, details: [...error.details] })
+    metadata.set(DETAILS_KEY, Buffer.from(toBinary(rpc.StatusSchema, status)))
+  }
+  return { code: error.number, details: message, metadata }
+}
+
+/** The error that a client's call ends with, from the status that arrived. */
+export function fromStatus(status: Pick<StatusObject, 'code' | 'details' | 'metadata'>, cause?: unknown): GrpcError {
+  const [bytes] = status.metadata?.get(DETAILS_KEY) ?? []
+  let details: readonly Any[] = []
+  if (bytes instanceof Uint8Array) {
+    try {
+      details = fromBinary(rpc.StatusSchema, bytes).details
+    } catch {
+      // The status stands without its details.
+    }
+  }
+  return new GrpcError(grpcCodeName(status.code), status.details, { details, cause })
+}

@@ -1,0 +1,8 @@
+import type { PrivateKey } from '@plastron/pki'
+
+/** What one side of a TLS connection shows: a key and the certificates for it. */
+export interface TlsIdentity {
+  readonly key: PrivateKey
+  /** DER, leaf first, without the root. */
+  readonly chain: readonly Uint8Array[]
+}
