@@ -1,4 +1,4 @@
-import { domainToASCII } from 'node:url'
+import { domainToASCII, domainToUnicode } from 'node:url'
 import { isAscii } from '../der/strings.ts'
 import { PkiError } from '../errors.ts'
 
@@ -46,7 +46,9 @@ function checkLabel(name: string, label: string): void {
     throw refuse(name, 'has a label with a hyphen at its beginning or end')
   if (label.slice(2, 4) !== '--') return
   const lower = label.toLowerCase()
-  if (!lower.startsWith('xn--') || domainToASCII(lower) !== lower) {
+  // An A-label that does not decode comes back unchanged.
+  const decoded = domainToUnicode(lower)
+  if (!lower.startsWith('xn--') || decoded === lower || domainToASCII(decoded) !== lower) {
     throw refuse(name, `has the label "${label}", which is not a valid A-label`)
   }
 }
