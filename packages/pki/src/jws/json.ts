@@ -52,9 +52,8 @@ export function isJsonObject(value: JsonValue | undefined): value is JsonObject 
 }
 
 const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y
-/** A run of characters that stand for themselves inside a string. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what must not be in a string
-const PLAIN = /[^"\\\x00-\x1f]+/y
+/** A run of characters that stand for themselves inside a string: all from the space on but the quote and the backslash. */
+const PLAIN = /[ !#-[\]-\u{10ffff}]+/uy
 const ESCAPES = new Map([
   ['"', '"'],
   ['\\', '\\'],

@@ -173,7 +173,7 @@ describe('JWS', () => {
       [0x30, 0],
       [0x30, 6, 2, 1, 1, 2, 1, 0x81],
       [0x30, 6, 2, 1, 1, 2, 1, 1, 0],
-      [0x30, 0x26, 2, 0x21, 1, ...new Array(32).fill(0), 2, 1, 1],
+      [0x30, 0x26, 2, 0x21, 1, ...new Uint8Array(32), 2, 1, 1],
     ]) {
       assert.throws(() => ecdsaDerToRaw(Uint8Array.from(bad), 32), code('ERR_PKI_SIGNATURE'))
     }
