@@ -75,7 +75,7 @@ export type SpiffeErrorCode =
  * `code` is for programs, `message` for people: it names the rule and the offending value, never a key or a token.
  */
 export class SpiffeError extends Error {
-  override readonly name = 'SpiffeError'
+  override readonly name: string = 'SpiffeError'
   readonly code: SpiffeErrorCode
 
   constructor(code: SpiffeErrorCode, message: string, options?: ErrorOptions) {

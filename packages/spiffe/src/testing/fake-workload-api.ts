@@ -277,7 +277,8 @@ function sendOnce<O extends DescMessage>(call: FakeCall, output: O, message: Mes
 async function readRequest<I extends DescMessage>(stream: ServerHttp2Stream, input: I): Promise<MessageShape<I>> {
   const reader = new FrameReader(1024 * 1024)
   let request: MessageShape<I> | undefined
-  for await (const chunk of stream as AsyncIterable<Uint8Array>) {
+  // Leaving a plain loop over the stream would destroy it, answer and all.
+  for await (const chunk of stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>) {
     for (const bytes of reader.push(chunk)) request = fromBinary(input, bytes)
     if (request !== undefined) return request
   }

@@ -9,6 +9,7 @@ import { type GrpcStatusCode, grpcStatusName } from './grpc/status.ts'
  * failed, `ERR_WORKLOAD_DEADLINE` when the caller's time ran out.
  */
 export class WorkloadApiError extends SpiffeError {
+  override readonly name = 'WorkloadApiError'
   readonly status: GrpcStatusCode
   /** What the other side, or the transport, said, without the prefix of `message`. */
   readonly statusMessage: string

@@ -16,6 +16,11 @@ export class ResponseHead {
     })
   }
 
+  /** True when the headers of an answer came. */
+  get began(): boolean {
+    return this.#headers !== undefined
+  }
+
   /** True when the server sent a gRPC status, in trailers or, for an answer of nothing else, in its headers. */
   get saidStatus(): boolean {
     return this.#statusText() !== undefined
@@ -59,6 +64,7 @@ export class ResponseHead {
 export function outcomeOf(head: ResponseHead): WorkloadApiError | undefined {
   const status = head.status()
   if (status === undefined) {
+    if (!head.began) return fault(GrpcStatus.UNAVAILABLE, 'stream ended without an answer')
     try {
       head.mustCarryMessages()
     } catch (error) {
