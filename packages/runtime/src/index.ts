@@ -15,10 +15,14 @@ export { connectMutualTls, type TlsChannelOptions } from './grpc/connect-mutual-
 export { connectUnix, type UnixChannelOptions } from './grpc/connect-unix.ts'
 export { GrpcError, INTERNAL_MESSAGE } from './grpc/grpc-error.ts'
 export { composeInterceptors, type Interceptor } from './grpc/interceptor.ts'
+export { addressKey, limitCall } from './grpc/limit-call.ts'
 export { defaultSafeguards, type Safeguards } from './grpc/safeguards.ts'
 export { GrpcServer, type GrpcServerOptions } from './grpc/server.ts'
 export { type Handler, type Handlers, methodPath, type Response } from './grpc/service.ts'
 export { type GrpcCode, grpcCodeInGo, grpcCodeName, grpcCodes } from './grpc/status-code.ts'
+export { Health, type HealthCheck, type HealthOptions, type HealthReport, type HealthState } from './health/health.ts'
+export { type HealthListener, type HealthListenerOptions, listenHealth } from './health/health-listener.ts'
+export { healthService } from './health/health-service.ts'
 export { TaskError, TaskGroup } from './lifecycle/task-group.ts'
 export { untilAborted } from './lifecycle/until-aborted.ts'
 export { DeadlineError, withDeadline } from './lifecycle/with-deadline.ts'
@@ -38,3 +42,11 @@ export type { TlsIdentity } from './listeners/tls-identity.ts'
 export { isLevelWritten, type LogLevel, logLevels, parseLogLevel } from './logging/log-level.ts'
 export { type LogFields, type Logger, type LogLevelControl, type LogRecord, silentLogger } from './logging/logger.ts'
 export { type CallMeasurement, type MetricLabels, type Metrics, noMetrics } from './metrics/metrics.ts'
+export {
+  RateLimitError,
+  type RateLimitErrorCode,
+  RateLimiter,
+  type RateLimiterOptions,
+  type WaitOptions,
+} from './rate-limit/rate-limiter.ts'
+export { type Rate, type Reservation, TokenBucket } from './rate-limit/token-bucket.ts'

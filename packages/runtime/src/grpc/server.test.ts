@@ -33,7 +33,6 @@ async function serve(options: GrpcServerOptions, setUp: (server: GrpcServer) => 
       onConnection: (socket, peer) => server.accept(socket, peer),
     }),
   )
-  // A temporary folder lies below one that everybody may write to; this test is not about that.
   const channel: Channel = stack.use(connectUnix(path))
   const owned = stack.move()
   return { server, channel, path, [Symbol.asyncDispose]: () => owned.disposeAsync() }
@@ -245,7 +244,10 @@ describe('streams', () => {
       }),
     )
     async function* requests() {
-      for (;;) yield { ids: ['a'] }
+      for (;;) {
+        yield { ids: ['a'] }
+        await new Promise(setImmediate)
+      }
     }
     const ids: string[] = []
     for await (const response of house.channel.client(entryV1.Entry).syncAuthorizedEntries(requests()))
