@@ -28,7 +28,7 @@ export {
   derUnsigned,
   derUtf8,
 } from './der/writer.ts'
-export { PkiError, type PkiErrorCode } from './errors.ts'
+export { PkiError, type PkiErrorCode, pkiErrorCodes } from './errors.ts'
 export { isJwsAlgorithm, type JwsAlgorithm, jwsAlgorithmsFor, signatureAlgorithmOf } from './jws/algorithms.ts'
 export {
   isJsonObject,

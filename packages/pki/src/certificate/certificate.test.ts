@@ -402,7 +402,7 @@ describe('certificate parser', () => {
           try {
             void Certificate.parse(bad).publicKey
           } catch (error) {
-            assert.ok(error instanceof PkiError, `byte ${at}: ${error}`)
+            assert.ok(error instanceof PkiError, `byte ${at}: ${String(error)}`)
           }
         }
       }

@@ -19,7 +19,7 @@ export function der(tag: number, ...pieces: readonly Uint8Array[]): Uint8Array {
 }
 
 /** Identifier and length octets for a content of `length` octets. */
-export function derHeader(tag: number, length: number): number[] {
+function derHeader(tag: number, length: number): number[] {
   if (length < 0x80) return [tag, length]
   if (length < 0x100) return [tag, 0x81, length]
   if (length < 0x1_0000) return [tag, 0x82, length >> 8, length & 0xff]
@@ -34,7 +34,7 @@ export function derSequence(...elements: readonly Uint8Array[]): Uint8Array {
 
 /** A SET OF elements, put in the order that DER asks for. */
 export function derSetOf(...elements: readonly Uint8Array[]): Uint8Array {
-  return der(Tag.set, ...[...elements].sort(Buffer.compare))
+  return der(Tag.set, ...[...elements].sort((a, b) => Buffer.compare(a, b)))
 }
 
 /** A BOOLEAN. */

@@ -58,7 +58,7 @@ function pss(hash: 'sha256' | 'sha384' | 'sha512', hashBytes: number): Algorithm
 }
 
 /** Facts of every algorithm by name. */
-export const algorithms: ReadonlyMap<SignatureAlgorithm, AlgorithmFacts> = new Map<SignatureAlgorithm, AlgorithmFacts>([
+const algorithms: ReadonlyMap<SignatureAlgorithm, AlgorithmFacts> = new Map<SignatureAlgorithm, AlgorithmFacts>([
   ['ecdsa-sha256', ecdsa('sha256', 32, '1.2.840.10045.4.3.2')],
   ['ecdsa-sha384', ecdsa('sha384', 48, '1.2.840.10045.4.3.3')],
   ['ecdsa-sha512', ecdsa('sha512', 64, '1.2.840.10045.4.3.4')],
