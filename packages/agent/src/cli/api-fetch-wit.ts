@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { workload } from '@plastron/api'
+import * as workload from '@plastron/api/workload'
 import {
   type Command,
   defineCommand,

@@ -1,4 +1,4 @@
-import { workload } from '@plastron/api'
+import * as workload from '@plastron/api/workload'
 import {
   CliError,
   type Command,

@@ -1,4 +1,4 @@
-import { workload } from '@plastron/api'
+import * as workload from '@plastron/api/workload'
 import { type Command, defineCommand } from '@plastron/runtime/cli'
 import { readSvidReport, svidReportText } from './svid-report.ts'
 import { connectWorkloadApi, workloadSocketFlags } from './workload-command.ts'

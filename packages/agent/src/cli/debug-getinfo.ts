@@ -1,4 +1,4 @@
-import { agentDebugV1 } from '@plastron/api'
+import * as agentDebugV1 from '@plastron/api/agent/debug'
 import { type Command, goDuration, rfc3339 } from '@plastron/runtime/cli'
 import { adminCommand } from './admin-command.ts'
 

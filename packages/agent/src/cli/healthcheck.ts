@@ -1,4 +1,4 @@
-import { health } from '@plastron/api'
+import * as health from '@plastron/api/health'
 import { boolFlag, type Command, defineCommand } from '@plastron/runtime/cli'
 import { connectWorkloadApi, workloadSocketFlags } from './workload-command.ts'
 

@@ -1,4 +1,5 @@
-import { agentLoggerV1, types } from '@plastron/api'
+import * as agentLoggerV1 from '@plastron/api/agent/logger'
+import * as types from '@plastron/api/types'
 import { type Command, levelUsage, loggerText, parseLogLevel, textFlag } from '@plastron/runtime/cli'
 import { adminCommand } from './admin-command.ts'
 

@@ -1,4 +1,4 @@
-import type { workload } from '@plastron/api'
+import type * as workload from '@plastron/api/workload'
 import { goDuration, goUtcTime } from '@plastron/runtime/cli'
 import { SpiffeId, TrustDomain, verifyX509Svid, X509Bundle, X509Svid } from '@plastron/spiffe'
 

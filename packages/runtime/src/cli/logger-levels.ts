@@ -1,4 +1,4 @@
-import { types } from '@plastron/api'
+import * as types from '@plastron/api/types'
 import { CliError } from './command.ts'
 
 const levels = new Map<string, types.LogLevel>([

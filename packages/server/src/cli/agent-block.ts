@@ -1,4 +1,4 @@
-import type { types } from '@plastron/api'
+import type * as types from '@plastron/api/types'
 import { goLocalTime } from '@plastron/runtime/cli'
 import { spiffeIdText } from './entry-block.ts'
 

@@ -1,4 +1,4 @@
-import { agentV1 } from '@plastron/api'
+import * as agentV1 from '@plastron/api/server/agent'
 import { counted } from '@plastron/runtime/cli'
 import { adminCommand } from './admin-command.ts'
 import { agentFilter, agentFilterFlags } from './agent-filter.ts'

@@ -1,5 +1,6 @@
 import { create } from '@bufbuild/protobuf'
-import { agentV1, type types } from '@plastron/api'
+import * as agentV1 from '@plastron/api/server/agent'
+import type * as types from '@plastron/api/types'
 import { counted } from '@plastron/runtime/cli'
 import { adminCommand } from './admin-command.ts'
 import { agentBlock } from './agent-block.ts'

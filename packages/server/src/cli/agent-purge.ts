@@ -1,4 +1,5 @@
-import { agentV1, type types } from '@plastron/api'
+import * as agentV1 from '@plastron/api/server/agent'
+import type * as types from '@plastron/api/types'
 import { boolFlag, durationFlag, sortedJson } from '@plastron/runtime/cli'
 import { adminCommand } from './admin-command.ts'
 import { spiffeIdText } from './entry-block.ts'

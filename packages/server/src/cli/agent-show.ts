@@ -1,4 +1,5 @@
-import { agentV1, types } from '@plastron/api'
+import * as agentV1 from '@plastron/api/server/agent'
+import * as types from '@plastron/api/types'
 import { CliError, textFlag } from '@plastron/runtime/cli'
 import { adminCommand } from './admin-command.ts'
 import { agentBlock } from './agent-block.ts'

@@ -1,7 +1,7 @@
 import { create } from '@bufbuild/protobuf'
-import { types } from '@plastron/api'
+import * as types from '@plastron/api/types'
 import { CliError, goCodeName } from '@plastron/runtime/cli'
-import { SpiffeId, TrustDomain } from '@plastron/spiffe'
+import { SpiffeId, TrustDomain } from '@plastron/spiffe/id'
 
 /** `type:value`, split at the first colon. */
 export function parseSelector(text: string): types.Selector {

@@ -1,4 +1,4 @@
-import { bundleV1 } from '@plastron/api'
+import * as bundleV1 from '@plastron/api/server/bundle'
 import { counted } from '@plastron/runtime/cli'
 import { adminCommand } from './admin-command.ts'
 

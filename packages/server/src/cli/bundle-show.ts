@@ -1,4 +1,5 @@
-import { bundleV1, types } from '@plastron/api'
+import * as bundleV1 from '@plastron/api/server/bundle'
+import * as types from '@plastron/api/types'
 import { textFlag } from '@plastron/runtime/cli'
 import { adminCommand } from './admin-command.ts'
 import { parseBundleFormat } from './arguments.ts'

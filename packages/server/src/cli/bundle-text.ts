@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf'
-import { types } from '@plastron/api'
+import * as types from '@plastron/api/types'
 import { Certificate, PublicKey, pemDecode, pemEncode } from '@plastron/pki'
 import { CliError } from '@plastron/runtime/cli'
 import { Bundle, TrustDomain } from '@plastron/spiffe'

@@ -1,4 +1,4 @@
-import { debugV1 } from '@plastron/api'
+import * as debugV1 from '@plastron/api/server/debug'
 import { goDuration, rfc3339 } from '@plastron/runtime/cli'
 import { adminCommand } from './admin-command.ts'
 import { spiffeIdText } from './entry-block.ts'

@@ -1,4 +1,4 @@
-import type { types } from '@plastron/api'
+import type * as types from '@plastron/api/types'
 import { goUtcTime } from '@plastron/runtime/cli'
 
 /** The lines that `entry create`, `update` and `show` print of an entry, ending with an empty one. */

@@ -1,4 +1,5 @@
-import { entryV1, type types } from '@plastron/api'
+import * as entryV1 from '@plastron/api/server/entry'
+import type * as types from '@plastron/api/types'
 import { boolFlag, CliError, textFlag } from '@plastron/runtime/cli'
 import { adminCommand } from './admin-command.ts'
 import { statusText } from './arguments.ts'

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { create } from '@bufbuild/protobuf'
-import { types } from '@plastron/api'
+import * as types from '@plastron/api/types'
 import { CliError, type CliStreams } from '@plastron/runtime/cli'
 import { z } from 'zod'
 import { parseId } from './arguments.ts'

@@ -1,4 +1,4 @@
-import { entryV1 } from '@plastron/api'
+import * as entryV1 from '@plastron/api/server/entry'
 import { CliError, textFlag } from '@plastron/runtime/cli'
 import { z } from 'zod'
 import { adminCommand } from './admin-command.ts'

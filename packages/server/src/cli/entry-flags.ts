@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf'
-import { types } from '@plastron/api'
+import * as types from '@plastron/api/types'
 import { boolFlag, CliError, type FlagValues, intFlag, listFlag, textFlag } from '@plastron/runtime/cli'
 import { parseId, parseSelector } from './arguments.ts'
 

@@ -1,5 +1,6 @@
 import { create } from '@bufbuild/protobuf'
-import { entryV1, type types } from '@plastron/api'
+import * as entryV1 from '@plastron/api/server/entry'
+import type * as types from '@plastron/api/types'
 import { CliError, counted, textFlag } from '@plastron/runtime/cli'
 import { adminCommand } from './admin-command.ts'
 import { entryBlock, spiffeIdText } from './entry-block.ts'

@@ -1,5 +1,6 @@
 import { create } from '@bufbuild/protobuf'
-import { entryV1, types } from '@plastron/api'
+import * as entryV1 from '@plastron/api/server/entry'
+import * as types from '@plastron/api/types'
 import { CliError, textFlag } from '@plastron/runtime/cli'
 import { adminCommand } from './admin-command.ts'
 import { statusText } from './arguments.ts'

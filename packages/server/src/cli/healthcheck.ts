@@ -1,4 +1,4 @@
-import { health } from '@plastron/api'
+import * as health from '@plastron/api/health'
 import { boolFlag, connectSocketClient, defineCommand } from '@plastron/runtime/cli'
 import { adminSocket } from './admin-command.ts'
 

@@ -1,4 +1,4 @@
-import { svidV1 } from '@plastron/api'
+import * as svidV1 from '@plastron/api/server/svid'
 import { CliError, durationFlag, listFlag, textFlag, writeOutputFile } from '@plastron/runtime/cli'
 import { adminCommand } from './admin-command.ts'
 import { parseId } from './arguments.ts'

@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf'
-import { localauthorityV1 } from '@plastron/api'
+import * as localauthorityV1 from '@plastron/api/server/localauthority'
 import { CliError, type Command, goUtcTime, textFlag } from '@plastron/runtime/cli'
 import { type AdminContext, adminCommand } from './admin-command.ts'
 

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { svidV1 } from '@plastron/api'
+import * as svidV1 from '@plastron/api/server/svid'
 import { type KeyType, PrivateKey } from '@plastron/pki'
 import { CliError, durationFlag, messageValue, sortedJson, textFlag, writeOutputFile } from '@plastron/runtime/cli'
 import { adminCommand } from './admin-command.ts'

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
-import { bundleV1, svidV1 } from '@plastron/api'
+import * as bundleV1 from '@plastron/api/server/bundle'
+import * as svidV1 from '@plastron/api/server/svid'
 import { createCertificateRequest, PrivateKey, pemEncode } from '@plastron/pki'
 import { CliError, durationFlag, listFlag, sortedJson, textFlag, writeOutputFile } from '@plastron/runtime/cli'
 import { adminCommand } from './admin-command.ts'
