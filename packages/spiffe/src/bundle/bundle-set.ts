@@ -60,6 +60,11 @@ export class X509BundleSet extends TrustDomainSet<X509Bundle> implements X509Bun
   getX509Bundle(trustDomain: TrustDomain): X509Bundle | undefined {
     return this.get(trustDomain)
   }
+
+  /** All bundles of the set. */
+  getX509Bundles(): Iterable<X509Bundle> {
+    return this
+  }
 }
 
 /** JWT bundles keyed by trust domain. Immutable. */
@@ -151,6 +156,11 @@ export class BundleSet
 
   getX509Bundle(trustDomain: TrustDomain): X509Bundle | undefined {
     return this.get(trustDomain)?.x509Bundle
+  }
+
+  /** The X.509 bundles of all trust domains. */
+  getX509Bundles(): Iterable<X509Bundle> {
+    return [...this].map(bundle => bundle.x509Bundle)
   }
 
   getJwtBundle(trustDomain: TrustDomain): JwtBundle | undefined {

@@ -183,6 +183,11 @@ export class Bundle implements BundleSource, X509BundleSource, JwtBundleSource, 
     return this.x509Bundle.getX509Bundle(trustDomain)
   }
 
+  /** Its one X.509 bundle. */
+  getX509Bundles(): Iterable<X509Bundle> {
+    return [this.x509Bundle]
+  }
+
   getJwtBundle(trustDomain: TrustDomain): JwtBundle | undefined {
     return this.jwtBundle.getJwtBundle(trustDomain)
   }

@@ -130,6 +130,11 @@ export class X509Bundle implements X509BundleSource {
   getX509Bundle(trustDomain: TrustDomain): X509Bundle | undefined {
     return trustDomain.equals(this.trustDomain) ? this : undefined
   }
+
+  /** Its one X.509 bundle. */
+  getX509Bundles(): Iterable<X509Bundle> {
+    return [this]
+  }
 }
 
 /** True when both hold the same certificates in whatever order. Neither holds one twice. */

@@ -45,6 +45,11 @@ export class WorkloadBundleSource implements BundleSource, X509BundleSource, Jwt
     return this.#x509.get().get(trustDomain)
   }
 
+  /** All X.509 bundles of one moment. @throws as {@link getBundle} */
+  getX509Bundles(): X509BundleSet {
+    return this.#x509.get()
+  }
+
   /** The newest JWT bundle of a trust domain. @throws as {@link getBundle} */
   getJwtBundle(trustDomain: TrustDomain): JwtBundle | undefined {
     return this.#jwt.get().get(trustDomain)
