@@ -1,3 +1,11 @@
+export {
+  DEFAULT_SERVER_CONFIG_PATH,
+  type LoadedServerConfig,
+  loadServerConfig,
+  type ParseServerConfigOptions,
+  parseServerConfig,
+  serverConfigDocument,
+} from './config/load-server-config.ts'
 export type {
   AuthorityKeyType,
   CaConfig,
@@ -12,3 +20,4 @@ export type {
   SqliteDatastorePlugin,
   TokenConfig,
 } from './config/server-config.ts'
+export { type ServerRunFlags, serverRunFlags } from './config/server-flags.ts'

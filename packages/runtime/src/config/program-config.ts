@@ -24,10 +24,6 @@ export interface HealthListenerConfig {
 /** Where measurements go and which are let through. */
 export interface TelemetryConfig {
   readonly prometheus?: PrometheusConfig | undefined
-  /** `host:port` of StatsD sinks. */
-  readonly statsd: readonly string[]
-  /** `host:port` of DogStatsD sinks. */
-  readonly dogStatsd: readonly string[]
   /** First part of every name. */
   readonly metricPrefix: string
   readonly trustDomainLabel: boolean
