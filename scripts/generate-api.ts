@@ -27,7 +27,7 @@ const bin = join(root, 'node_modules/.bin')
 const { status, error } = spawnSync(join(bin, 'buf'), ['generate', 'proto', '--template', JSON.stringify(template)], {
   cwd: root,
   stdio: 'inherit',
-  env: { ...process.env, PATH: `${bin}${delimiter}${process.env['PATH'] ?? ''}` },
+  env: { ...process.env, PATH: `${bin}${delimiter}${process.env.PATH ?? ''}` },
 })
 if (error) throw error
 process.exitCode = status ?? 1

@@ -54,7 +54,7 @@ interface Tracked {
 export class Health {
   readonly #clock: Clock
   readonly #log: Logger
-  readonly #options: Required<Omit<HealthOptions, 'clock' | 'log'>>
+  readonly #options: { readonly eagerMs: number; readonly steadyMs: number; readonly deadlineMs: number }
   readonly #tracked = new Map<string, Tracked>()
 
   constructor(options: HealthOptions = {}) {

@@ -40,7 +40,7 @@ export interface WaitOptions {
  * is used moves to the young one, and every period the old one is dropped and the young one becomes old.
  */
 export class RateLimiter {
-  readonly #options: Required<Omit<RateLimiterOptions, 'clock'>>
+  readonly #options: Rate & { readonly maxWaitMs: number; readonly sweepMs: number; readonly maxKeys: number }
   readonly #clock: Clock
   #young = new Map<string, TokenBucket>()
   #old = new Map<string, TokenBucket>()
