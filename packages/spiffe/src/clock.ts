@@ -36,7 +36,8 @@ export function atTime(clock: SpiffeClock, time: Date, callback: () => void): ()
   let cancel = () => {}
   const step = () => {
     const left = time.getTime() - clock.now().getTime()
-    if (left <= 0) callback()
+    // An invalid time counts as reached.
+    if (!(left > 0)) callback()
     else cancel = clock.after(Math.min(left, RECHECK_MS), step)
   }
   step()
