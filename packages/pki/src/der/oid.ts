@@ -2,7 +2,7 @@ import { PkiError } from '../errors.ts'
 
 /** Longest content of an OBJECT IDENTIFIER that is read, in octets. */
 const MAX_OID_OCTETS = 64
-const decoded = new Map<string, string>()
+const decoded = new Map<string | number, string>()
 
 /** The dotted decimal form of an OBJECT IDENTIFIER's content octets. @throws {@link PkiError} `ERR_PKI_DER` */
 export function decodeOid(content: Uint8Array, offset = 0): string {
@@ -13,8 +13,7 @@ export function decodeOid(content: Uint8Array, offset = 0): string {
       `OBJECT IDENTIFIER at offset ${offset} has ${length} octets, 1 to ${MAX_OID_OCTETS} are taken`,
     )
   }
-  let key = ''
-  for (let i = 0; i < length; i++) key += String.fromCharCode(content[i] as number)
+  const key = keyOf(content)
   const known = decoded.get(key)
   if (known !== undefined) return known
 
@@ -62,4 +61,12 @@ export function encodeOid(dotted: string): Uint8Array {
   if (octets.length > MAX_OID_OCTETS)
     throw new PkiError('ERR_PKI_DER', `"${dotted}" is longer than ${MAX_OID_OCTETS} octets`)
   return Uint8Array.from(octets)
+}
+
+/** The octets as one number if they are few, else as a text: numbers are looked up faster, and short identifiers are the common ones. */
+function keyOf(content: Uint8Array): string | number {
+  if (content.length > 5) return Buffer.from(content.buffer, content.byteOffset, content.length).latin1Slice()
+  let key = content.length
+  for (let i = 0; i < content.length; i++) key = key * 256 + (content[i] as number)
+  return key
 }

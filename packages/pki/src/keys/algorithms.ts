@@ -112,10 +112,6 @@ export interface AlgorithmIdentifier {
   readonly algorithm: SignatureAlgorithm | undefined
 }
 
-const byIdentifier = new Map<string, SignatureAlgorithm>(
-  [...algorithms].map(([name, facts]) => [Buffer.from(facts.identifier).toString('latin1'), name]),
-)
-
 /** Reads the AlgorithmIdentifier of a signature. Only the exact encodings that the RFCs prescribe map to an algorithm. */
 export function readAlgorithmIdentifier(reader: DerReader, what: string): AlgorithmIdentifier {
   const element = reader.expect(Tag.sequence, what)
@@ -124,6 +120,10 @@ export function readAlgorithmIdentifier(reader: DerReader, what: string): Algori
   const oid = inside.expect(Tag.objectIdentifier, `${what} OID`).oid()
   if (!inside.done) inside.next()
   inside.finish(what)
-  const key = Buffer.from(der.buffer, der.byteOffset, der.length).toString('latin1')
-  return { oid, der, algorithm: byIdentifier.get(key) }
+  return { oid, der, algorithm: algorithmOf(der) }
+}
+
+function algorithmOf(identifier: Uint8Array): SignatureAlgorithm | undefined {
+  for (const [name, facts] of algorithms) if (Buffer.compare(facts.identifier, identifier) === 0) return name
+  return undefined
 }
