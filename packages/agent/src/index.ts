@@ -11,3 +11,12 @@ export type {
   UnixWorkloadAttestorPlugin,
   WorkloadApiRateLimits,
 } from './config/agent-config.ts'
+export { type AgentRunFlags, agentRunFlags } from './config/agent-flags.ts'
+export {
+  agentConfigDocument,
+  DEFAULT_AGENT_CONFIG_PATH,
+  type LoadedAgentConfig,
+  loadAgentConfig,
+  type ParseAgentConfigOptions,
+  parseAgentConfig,
+} from './config/load-agent-config.ts'
