@@ -12,7 +12,7 @@ import { type CertificateIssuer, mintCertificate } from '../minting/minter.ts'
 import { leafProfile, type ProfileFields, signingProfile } from '../minting/profile.ts'
 import { createCertificateRequest } from '../minting/request.ts'
 import { randomSerialNumber } from '../minting/serial-number.ts'
-import { type OpensslFolder, opensslFolder } from './openssl-command.ts'
+import { type OpensslFolder, opensslFolder } from '../testing/openssl-command.ts'
 
 const keyTypes: readonly KeyType[] = ['ec-p256', 'ec-p384', 'rsa-2048', 'rsa-4096', 'ed25519']
 const caName = Name.create([
