@@ -65,7 +65,7 @@ export function encodeOid(dotted: string): Uint8Array {
 
 /** The octets as one number if they are few, else as a text: numbers are looked up faster, and short identifiers are the common ones. */
 function keyOf(content: Uint8Array): string | number {
-  if (content.length > 5) return Buffer.from(content.buffer, content.byteOffset, content.length).latin1Slice()
+  if (content.length > 5) return Buffer.from(content.buffer, content.byteOffset, content.length).toString('latin1')
   let key = content.length
   for (let i = 0; i < content.length; i++) key = key * 256 + (content[i] as number)
   return key
