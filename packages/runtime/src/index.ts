@@ -1,3 +1,4 @@
+export { Catalog, type LoadedPlugin, PluginError } from './catalog/catalog.ts'
 export type { BuiltInPlugin, ConfiguredPlugin, PluginCount, PluginOrigin } from './catalog/plugin.ts'
 export type { Clock } from './clock/clock.ts'
 export { createSystemClock, MAX_TIMER_MS, systemClock, type TimeSource } from './clock/system-clock.ts'
@@ -39,8 +40,11 @@ export type { Peer, TlsPeer, UnixPeer, VerifiedIdentity } from './listeners/peer
 export { PeerProcess } from './listeners/peer-process.ts'
 export { assertTrustedSocketFolder } from './listeners/socket-folder.ts'
 export type { TlsIdentity } from './listeners/tls-identity.ts'
+export { formatJson, formatText } from './logging/format.ts'
 export { isLevelWritten, type LogLevel, logLevels, parseLogLevel } from './logging/log-level.ts'
+export { LogError, type LogOutput, logToFile, logToStream } from './logging/log-output.ts'
 export { type LogFields, type Logger, type LogLevelControl, type LogRecord, silentLogger } from './logging/logger.ts'
+export { openLogger, type RootLogger, type RootLoggerOptions } from './logging/root-logger.ts'
 export { type CallMeasurement, type MetricLabels, type Metrics, noMetrics } from './metrics/metrics.ts'
 export {
   RateLimitError,

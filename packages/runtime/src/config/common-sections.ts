@@ -77,8 +77,10 @@ export function telemetrySchema(prefix: string) {
     MetricPrefix: textOr(prefix, 'First part of every name.'),
     EnableTrustDomainLabel: flag(false, 'Adds the label trust_domain to everything.'),
     EnableHostnameLabel: flag(true, 'Adds the label host to everything.'),
-    AllowedPrefixes: texts('Only names that begin with one of these, parts joined by dots; empty: all.'),
-    BlockedPrefixes: texts('No names that begin with one of these.'),
+    AllowedPrefixes: texts(
+      'Names that begin with one of these, parts joined by dots, are let through even if a shorter blocked prefix fits.',
+    ),
+    BlockedPrefixes: texts('Names that begin with one of these are dropped.'),
     AllowedLabels: texts('Only these labels; empty: all.'),
     BlockedLabels: texts('None of these labels.'),
   })

@@ -78,6 +78,7 @@ export function readPlugins(
         continue
       }
       seen.add(path)
+      reader.place(path, item.position)
       const plugin = readPlugin(reader, typeItem.key, item, rules, path, absolute)
       if (plugin !== undefined) plugins.push(plugin)
     }

@@ -28,7 +28,7 @@ export interface TelemetryConfig {
   readonly metricPrefix: string
   readonly trustDomainLabel: boolean
   readonly hostnameLabel: boolean
-  /** Names with `.` between parts, without the prefix. Empty: all are allowed. */
+  /** Whole names with `.` between parts. The longest prefix that fits decides; names that none fits are let through. */
   readonly allowedPrefixes: readonly string[]
   readonly blockedPrefixes: readonly string[]
   readonly allowedLabels: readonly string[]

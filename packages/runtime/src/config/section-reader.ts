@@ -38,6 +38,11 @@ export class ConfigReader {
     this.#sources.set(path, source)
   }
 
+  /** Says where a section of a free name stands. */
+  place(path: string, position: Position): void {
+    this.#positions.set(path, position)
+  }
+
   /** Whether the file sets the key. */
   isSet(path: string): boolean {
     return this.#positions.has(path)

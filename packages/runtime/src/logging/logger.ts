@@ -2,7 +2,7 @@ import type { LogLevel } from './log-level.ts'
 
 /**
  * What one event says beside its message. Names are snake_case, as SPIRE's. An Error is written as its message; a Date as RFC 3339; an array
- * or object as JSON; undefined and null are left out. Never pass keys or tokens: what looks like one is masked, which is a net and not a licence.
+ * or object as JSON; undefined and null are left out. Never pass keys or tokens: what looks like one is masked, which is a net and not a leave to rely on it.
  */
 export type LogFields = Readonly<Record<string, unknown>>
 
@@ -39,22 +39,34 @@ export interface LogRecord {
   readonly fields: LogFields
 }
 
+/** Where a logger's events go. `called` is the method that was called, below which the place in the source is found. */
+export type LogWrite = (level: LogLevel, message: string, fields: LogFields, called: LogMethod) => void
+
+type LogMethod = (...args: never[]) => void
+
 /** Makes a logger of `write`, which gets each event that `isEnabled` lets through. */
 export function loggerOver(
-  write: (level: LogLevel, message: string, fields: LogFields) => void,
+  write: LogWrite,
   isEnabled: (level: LogLevel) => boolean,
   inherited: LogFields = {},
 ): Logger {
+  const merged = (fields: LogFields | undefined) => (fields === undefined ? inherited : { ...inherited, ...fields })
+  const at = (level: LogLevel) => {
+    const method = (message: string, fields?: LogFields) => {
+      if (isEnabled(level)) write(level, message, merged(fields), method)
+    }
+    return method
+  }
   const log = (level: LogLevel, message: string, fields?: LogFields) => {
-    if (isEnabled(level)) write(level, message, fields === undefined ? inherited : { ...inherited, ...fields })
+    if (isEnabled(level)) write(level, message, merged(fields), log)
   }
   return {
     log,
-    error: (message, fields) => log('error', message, fields),
-    warn: (message, fields) => log('warn', message, fields),
-    info: (message, fields) => log('info', message, fields),
-    debug: (message, fields) => log('debug', message, fields),
-    trace: (message, fields) => log('trace', message, fields),
+    error: at('error'),
+    warn: at('warn'),
+    info: at('info'),
+    debug: at('debug'),
+    trace: at('trace'),
     child: fields => loggerOver(write, isEnabled, { ...inherited, ...fields }),
     isEnabled,
   }
