@@ -53,7 +53,7 @@ function similarityText(entry: EntryFields): string {
 
 /** 48 bits of a digest that similar entries share; others rarely do. */
 export function similarityOf(entry: EntryFields): number {
-  return hash('sha256', similarityText(entry), 'buffer').readUIntBE(0, 6)
+  return Number.parseInt(hash('sha256', similarityText(entry), 'hex').slice(0, 12), 16)
 }
 
 /** Whether two entries have the same SPIFFE ID, parent and selector set. */

@@ -4,14 +4,17 @@ import type {
   AgentStore,
   BundleStore,
   CaJournalStore,
+  CreatedEntry,
   Datastore,
   EntryStore,
   FederationStore,
   JoinTokenStore,
+  Outcome,
 } from '../datastore.ts'
 import { DatastoreError } from '../errors.ts'
 import type { OperationArguments, OperationName, OperationResult } from '../operations/index.ts'
-import type { JoinTokenRecord } from '../records.ts'
+import type { JoinTokenRecord, NewEntry } from '../records.ts'
+import { type CompactOutcome, Expansion, packEntries } from './compact-entries.ts'
 import {
   type FromWorker,
   fromPlainError,
@@ -33,6 +36,8 @@ export interface SqliteOptions {
 }
 
 interface Waiting {
+  /** The entries of a create command: they do not come back. */
+  readonly sent?: readonly NewEntry[] | undefined
   readonly resolve: (value: unknown) => void
   readonly reject: (error: DatastoreError) => void
 }
@@ -87,7 +92,7 @@ export class SqliteDatastore implements Datastore {
   readonly entries: EntryStore = {
     get: id => this.#call('entries.get', id),
     page: (afterRow, limit) => this.#call('entries.page', afterRow, limit),
-    create: entries => this.#call('entries.create', entries),
+    create: entries => this.#create(entries),
     update: updates => this.#call('entries.update', updates),
     delete: ids => this.#call('entries.delete', ids),
     pruneExpired: (nowSeconds, limit) => this.#call('entries.pruneExpired', nowSeconds, limit),
@@ -184,11 +189,20 @@ export class SqliteDatastore implements Datastore {
     return this.#ask(id => ({ kind: 'command', command: { id, name, args, nowMs } })) as Promise<OperationResult<Name>>
   }
 
-  #ask(message: (id: number) => ToWorker): Promise<unknown> {
+  #create(entries: readonly NewEntry[]): Promise<readonly Outcome<CreatedEntry>[]> {
+    const nowMs = this.#now().getTime()
+    const args = [packEntries(entries)]
+    return this.#ask(
+      id => ({ kind: 'command', command: { id, name: 'entries.create', args, nowMs } }),
+      entries,
+    ) as Promise<readonly Outcome<CreatedEntry>[]>
+  }
+
+  #ask(message: (id: number) => ToWorker, sent?: readonly NewEntry[]): Promise<unknown> {
     if (this.#broken !== undefined) return Promise.reject(this.#broken)
     const id = this.#nextId++
     return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject })
+      this.#waiting.set(id, { resolve, reject, sent })
       this.#post(message(id))
     })
   }
@@ -201,14 +215,27 @@ export class SqliteDatastore implements Datastore {
     if (message.kind === 'closed') this.#onClosed()
     if (message.kind !== 'done') return
     for (const row of message.unreadable) this.#onUnreadable(row)
-    // Listeners first: whoever waits for a write finds it everywhere.
-    if (message.commit !== undefined) for (const listener of this.#listeners) listener(message.commit)
+    const expansion = new Expansion()
+    const settle: (() => void)[] = []
     for (const reply of message.replies) {
       const waiting = this.#waiting.get(reply.id)
+      if (waiting === undefined) continue
       this.#waiting.delete(reply.id)
-      if (reply.ok) waiting?.resolve(fromPlainValue(reply.value))
-      else waiting?.reject(fromPlainError(reply.error))
+      if (!reply.ok) {
+        settle.push(() => waiting.reject(fromPlainError(reply.error)))
+        continue
+      }
+      const received = fromPlainValue(reply.value)
+      const value =
+        waiting.sent === undefined ? received : expansion.outcomes(reply.id, waiting.sent, received as CompactOutcome[])
+      settle.push(() => waiting.resolve(value))
     }
+    // Listeners first: whoever waits for a write finds it everywhere.
+    if (message.commit !== undefined) {
+      const commit = expansion.commit(message.commit)
+      for (const listener of this.#listeners) listener(commit)
+    }
+    for (const done of settle) done()
   }
 
   #fail(message: string, cause?: unknown): void {

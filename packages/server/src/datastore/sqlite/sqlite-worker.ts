@@ -1,6 +1,8 @@
 // The one thread that holds the SQLite database: a commit that waits for the disk, or a database that another process
 // holds, never blocks the server's main loop.
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
+import type { NewEntry } from '../records.ts'
+import { compact, unpackEntries } from './compact-entries.ts'
 import { type Command, GroupCommit } from './group-commit.ts'
 import { writeHistoryFile } from './history.ts'
 import { type FromWorker, plainError, plainValue, type ToWorker, type WorkerOptions } from './messages.ts'
@@ -48,12 +50,14 @@ class DatabaseThread {
       this.#receiveWaiting()
       const commands = this.#waiting.splice(0, MAX_GROUP)
       if (commands.length === 0) break
-      const { replies, commit, unreadable } = await this.#group.run(commands)
+      const { created, commands: ready } = unpack(commands)
+      const { replies, commit, unreadable } = await this.#group.run(ready)
+      const compacted = compact(replies, commit, created)
       this.send({
         kind: 'done',
-        commit,
+        commit: compacted.commit,
         unreadable,
-        replies: replies.map(reply =>
+        replies: compacted.replies.map(reply =>
           reply.ok ? { ...reply, value: plainValue(reply.value) } : { ...reply, error: plainError(reply.error) },
         ),
       })
@@ -113,6 +117,18 @@ class DatabaseThread {
     this.send({ kind: 'closed' })
     this.#port.close()
   }
+}
+
+/** Reads the entries that came as text, and keeps them by command. */
+function unpack(commands: readonly Command[]): { commands: Command[]; created: Map<number, readonly NewEntry[]> } {
+  const created = new Map<number, readonly NewEntry[]>()
+  const ready = commands.map(command => {
+    if (command.name !== 'entries.create') return command
+    const entries = unpackEntries(command.args[0] as string)
+    created.set(command.id, entries)
+    return { ...command, args: [entries] }
+  })
+  return { commands: ready, created }
 }
 
 async function main(port: MessagePort, options: WorkerOptions): Promise<void> {
