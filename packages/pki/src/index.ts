@@ -62,3 +62,11 @@ export {
 } from './minting/profile.ts'
 export { createCertificateRequest, type RequestProfile } from './minting/request.ts'
 export { pooledRandom, type RandomBytes, randomSerialNumber } from './minting/serial-number.ts'
+export {
+  defaultPathLimits,
+  type PathLimits,
+  type PathProfile,
+  type PathProfileName,
+  pathProfiles,
+} from './validation/path-profile.ts'
+export { type PathValidation, validatePath } from './validation/validate-path.ts'
