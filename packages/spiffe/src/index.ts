@@ -21,4 +21,4 @@ export {
 } from './svid/wit-svid.ts'
 export { checkLeaf, MAX_CHAIN_CERTIFICATES, spiffeIdFromCertificate } from './svid/x509-leaf.ts'
 export { X509Svid, type X509SvidSource } from './svid/x509-svid.ts'
-export type { VerifiedX509Svid, VerifyX509SvidOptions, verifyX509Svid } from './svid/x509-verify.ts'
+export { type VerifiedX509Svid, type VerifyX509SvidOptions, verifyX509Svid } from './svid/x509-verify.ts'
