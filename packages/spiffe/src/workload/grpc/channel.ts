@@ -98,15 +98,36 @@ export class GrpcChannel implements AsyncDisposable {
     options: GrpcCallOptions = {},
   ): AsyncGenerator<MessageShape<O>, void, undefined> {
     options.signal?.throwIfAborted()
-    const call = new CallEnd(this.#options.clock, options)
+    using call = new CallEnd(this.#options.clock, options)
+    try {
+      yield* this.#attempt(method, request, call, options.timeoutMs)
+    } catch (error) {
+      if (call.reason !== undefined) throw call.reason
+      if (!(error instanceof RefusedStream)) throw error
+      // The server said that it did nothing with the call, as it does while it says goodbye: another connection may.
+      try {
+        yield* this.#attempt(method, request, call, options.timeoutMs)
+      } catch (again) {
+        throw call.reason ?? again
+      }
+    }
+  }
+
+  async *#attempt<I extends DescMessage, O extends DescMessage>(
+    method: GrpcMethod<I, O>,
+    request: MessageInitShape<I>,
+    call: CallEnd,
+    timeoutMs: number | undefined,
+  ): AsyncGenerator<MessageShape<O>, void, undefined> {
     const connection = this.#acquire()
     try {
       await Promise.race([connection.ready, call.failed])
-      yield* this.#exchange(connection, method, request, call, options.timeoutMs)
+      yield* this.#exchange(connection, method, request, call, timeoutMs)
     } catch (error) {
-      throw call.reason ?? error
+      if (error instanceof RefusedStream) connection.usable = false
+      throw error
     } finally {
-      call.end()
+      call.forget()
       this.#release(connection)
     }
   }
@@ -139,11 +160,13 @@ export class GrpcChannel implements AsyncDisposable {
         head.mustCarryMessages()
         for (const bytes of reader.push(chunk)) yield decode(method.output, bytes)
       }
+      // Node ends a stream in peace when its connection is cut.
+      if (!head.saidStatus && (stream.aborted || !connection.usable)) throw new Error('stream broke off')
       reader.end()
       const outcome = outcomeOf(head)
       if (outcome !== undefined) throw outcome
     } catch (error) {
-      throw asCallError(error, stream, head)
+      throw asCallError(error, stream, connection.session, head)
     } finally {
       if (!stream.closed) stream.close(constants.NGHTTP2_CANCEL)
       stream.destroy()
@@ -217,8 +240,15 @@ export class GrpcChannel implements AsyncDisposable {
   }
 }
 
+/** The server did not begin to process a call. */
+class RefusedStream extends WorkloadApiError {
+  constructor(message: string, cause: unknown) {
+    super('ERR_WORKLOAD_TRANSPORT', GrpcStatus.UNAVAILABLE, message, { cause })
+  }
+}
+
 /** How and when a call ends other than by the server: by the caller's signal or time. */
-class CallEnd {
+class CallEnd implements Disposable {
   /** Rejects when the call is to end. */
   readonly failed: Promise<never>
   reason: unknown
@@ -258,7 +288,12 @@ class CallEnd {
     if (this.reason !== undefined) abort()
   }
 
-  end(): void {
+  /** The stream to abort is gone. */
+  forget(): void {
+    this.#abort = undefined
+  }
+
+  [Symbol.dispose](): void {
     this.#abort = undefined
     this.#cancelTimer?.()
     this.#signal?.removeEventListener('abort', this.#onSignal)
@@ -304,7 +339,12 @@ function decode<O extends DescMessage>(output: O, bytes: Uint8Array): MessageSha
 }
 
 /** What the caller sees: the server's own status if it sent one before the stream broke, else the fault. */
-function asCallError(error: unknown, stream: ClientHttp2Stream, head: ResponseHead): unknown {
+function asCallError(
+  error: unknown,
+  stream: ClientHttp2Stream,
+  session: ClientHttp2Session,
+  head: ResponseHead,
+): unknown {
   if (error instanceof WorkloadApiError) return error
   if (error instanceof FrameError) {
     const status = error.reason === 'too-large' ? GrpcStatus.RESOURCE_EXHAUSTED : GrpcStatus.INTERNAL
@@ -313,8 +353,10 @@ function asCallError(error: unknown, stream: ClientHttp2Stream, head: ResponseHe
   const said = outcomeIfSaid(head)
   if (said !== undefined) return said
   const reset = stream.rstCode
-  if (reset !== undefined && reset !== constants.NGHTTP2_NO_ERROR && !stream.session?.destroyed) {
-    return transportError(statusOfReset(reset), `stream was reset with code ${reset}`, error)
+  if (reset !== undefined && reset !== constants.NGHTTP2_NO_ERROR && !session.destroyed) {
+    const message = `stream was reset with code ${reset}`
+    if (reset === constants.NGHTTP2_REFUSED_STREAM && !head.began) return new RefusedStream(message, error)
+    return transportError(statusOfReset(reset), message, error)
   }
   const message = error instanceof Error ? error.message : String(error)
   return transportError(GrpcStatus.UNAVAILABLE, `connection to the Workload API broke: ${message}`, error)
