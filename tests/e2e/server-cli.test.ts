@@ -164,7 +164,7 @@ describe('plastron-server’s command line', () => {
     await writeFile(cluster.path('entries.json'), JSON.stringify(entry('/from-file')))
     assert.match(
       await ok('entry', 'create', '-data', cluster.path('entries.json')),
-      /from-file[^]*Expiration time +: 2096-10-02 07:06:40 \+0000 UTC/,
+      /from-file[\s\S]*Expiration time +: 2096-10-02 07:06:40 \+0000 UTC/,
     )
     const fromStdin = await cluster.serverCommand(['entry', 'create', '-data', '-'], {
       stdin: JSON.stringify(entry('/from-stdin')),
@@ -354,7 +354,7 @@ describe('plastron-server’s command line', () => {
     const text = await ok('x509', 'mint', '-spiffeID', cluster.id('/minted'), '-dns', 'm.example')
     assert.match(
       text,
-      /^X509-SVID:\n-----BEGIN CERTIFICATE-----[^]*Private key:\n-----BEGIN PRIVATE KEY-----[^]*Root CAs:\n-----BEGIN CERTIFICATE-----/,
+      /^X509-SVID:\n-----BEGIN CERTIFICATE-----[\s\S]*Private key:\n-----BEGIN PRIVATE KEY-----[\s\S]*Root CAs:\n-----BEGIN CERTIFICATE-----/,
     )
     const folder = cluster.path('minted')
     await mkdir(folder)
