@@ -1,3 +1,5 @@
+export { type AgentDependencies, type RunningAgent, startAgent } from './agent.ts'
+export { AgentError, type AgentErrorCode, isAgentError } from './agent-error.ts'
 export type {
   AgentConfig,
   AgentKeyManagerPlugin,

@@ -5,9 +5,8 @@ import { AgentError, reasonOf } from '../../agent-error.ts'
 import { writeDurably } from '../../storage/durable-file.ts'
 import { SealedDocument } from '../../storage/sealed-document.ts'
 import { checkKeyId, checkKeyRequest, type KeyManager, type ManagedKey } from './key-manager.ts'
-import { MemoryKey } from './memory.ts'
 
-type Keys = Map<string, { readonly key: MemoryKey; readonly pkcs8: string }>
+type Keys = Map<string, { readonly key: ManagedKey; readonly pkcs8: string }>
 
 /** What {@link DiskKeyManager.open} had to do. */
 export interface KeysSetAside {
@@ -59,7 +58,7 @@ export class DiskKeyManager implements KeyManager {
       checkKeyRequest(id, type)
       const privateKey = await PrivateKey.generate(type)
       const pkcs8 = Buffer.from(privateKey.toPkcs8()).toString('base64')
-      const key = new MemoryKey(id, privateKey)
+      const key: ManagedKey = { id, privateKey }
       const keys = new Map(this.#keys).set(id, { key, pkcs8 })
       await this.#document.write({ keys: Object.fromEntries([...keys].map(([name, held]) => [name, held.pkcs8])) })
       this.#keys.set(id, { key, pkcs8 })
@@ -88,7 +87,7 @@ function decode(content: JsonObject): Keys {
   const keys: Keys = new Map()
   for (const [id, pkcs8] of Object.entries(content.keys as JsonObject)) {
     if (typeof pkcs8 !== 'string') throw new Error('a key is not text')
-    keys.set(id, { key: new MemoryKey(id, PrivateKey.fromPkcs8(Buffer.from(pkcs8, 'base64'))), pkcs8 })
+    keys.set(id, { key: { id, privateKey: PrivateKey.fromPkcs8(Buffer.from(pkcs8, 'base64')) }, pkcs8 })
   }
   return keys
 }

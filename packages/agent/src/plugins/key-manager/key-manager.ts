@@ -1,9 +1,11 @@
-import type { KeyType, Signer } from '@plastron/pki'
+import type { KeyType, PrivateKey } from '@plastron/pki'
 import { AgentError } from '../../agent-error.ts'
 
-/** A key that a key manager holds. It signs; the secret may never leave the manager. */
-export interface ManagedKey extends Signer {
+/** A key that a key manager holds. */
+export interface ManagedKey {
   readonly id: string
+  /** The key itself: Node's TLS, which presents it to the server, takes no signer in its place. */
+  readonly privateKey: PrivateKey
 }
 
 /**

@@ -1,32 +1,15 @@
-import { type KeyType, PrivateKey, type PublicKey, type SignatureAlgorithm } from '@plastron/pki'
+import { type KeyType, PrivateKey } from '@plastron/pki'
 import { checkKeyId, checkKeyRequest, type KeyManager, type ManagedKey } from './key-manager.ts'
-
-/** A key in this process's memory. */
-export class MemoryKey implements ManagedKey {
-  readonly id: string
-  readonly publicKey: PublicKey
-  readonly #key: PrivateKey
-
-  constructor(id: string, key: PrivateKey) {
-    this.id = id
-    this.publicKey = key.publicKey
-    this.#key = key
-  }
-
-  sign(algorithm: SignatureAlgorithm, data: Uint8Array): Promise<Uint8Array> {
-    return this.#key.sign(algorithm, data)
-  }
-}
 
 /** Keeps keys in memory only: after a restart the agent has to attest again (AGT-KM-002). */
 export class MemoryKeyManager implements KeyManager {
   readonly name = 'memory'
   readonly persistent = false
-  readonly #keys = new Map<string, MemoryKey>()
+  readonly #keys = new Map<string, ManagedKey>()
 
   async generateKey(id: string, type: KeyType): Promise<ManagedKey> {
     checkKeyRequest(id, type)
-    const key = new MemoryKey(id, await PrivateKey.generate(type))
+    const key = { id, privateKey: await PrivateKey.generate(type) }
     this.#keys.set(id, key)
     return key
   }

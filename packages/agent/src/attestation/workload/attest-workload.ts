@@ -1,0 +1,67 @@
+import { type Clock, withDeadline } from '@plastron/runtime'
+import { AgentError, reasonOf } from '../../agent-error.ts'
+import { type Selector, selectorKey } from './selector.ts'
+import { MAX_SELECTORS, type WorkloadAttestor } from './workload-attestor.ts'
+
+/** How long one attestor may take. */
+export const ATTESTOR_DEADLINE_MS = 5000
+
+/** What {@link attestWorkload} needs. */
+export interface AttestWorkloadOptions {
+  readonly attestors: readonly WorkloadAttestor[]
+  readonly clock: Clock
+  /** Told about each attestor that failed while another one succeeded. Selector values are not passed. */
+  readonly onFailure: (attestor: string, reason: unknown) => void
+  readonly signal: AbortSignal
+}
+
+/**
+ * Asks all attestors about a process at once, each within its own deadline, and returns what they found, without duplicates.
+ *
+ * An attestor that fails is left out (AGT-ATT-005). When all of them fail, that is an error and never an empty answer: a workload about which
+ * nothing could be found out is not a workload that has no selectors.
+ *
+ * @throws {@link AgentError} `ERR_AGENT_WORKLOAD_ATTESTATION`
+ * @throws the signal's reason when the caller has gone (AGT-ATT-006)
+ */
+export async function attestWorkload(pid: number, options: AttestWorkloadOptions): Promise<readonly Selector[]> {
+  const { attestors, clock, onFailure, signal } = options
+  const outcomes = await Promise.allSettled(attestors.map(attestor => askOne(attestor, pid, clock, signal)))
+  signal.throwIfAborted()
+  const found = new Map<string, Selector>()
+  const failures: { attestor: string; reason: unknown }[] = []
+  for (const [index, outcome] of outcomes.entries()) {
+    if (outcome.status === 'fulfilled') {
+      for (const selector of outcome.value) found.set(selectorKey(selector), selector)
+    } else {
+      failures.push({ attestor: attestors[index]?.name ?? '', reason: outcome.reason })
+    }
+  }
+  if (failures.length === attestors.length) {
+    const reasons = failures.map(({ attestor, reason }) => `${attestor}: ${reasonOf(reason)}`).join('; ')
+    throw new AgentError('ERR_AGENT_WORKLOAD_ATTESTATION', `every workload attestor failed: ${reasons}`, {
+      cause: new AggregateError(failures.map(({ reason }) => reason)),
+    })
+  }
+  for (const { attestor, reason } of failures) onFailure(attestor, reason)
+  return [...found.values()]
+}
+
+async function askOne(
+  attestor: WorkloadAttestor,
+  pid: number,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<readonly Selector[]> {
+  const selectors = await withDeadline(
+    clock,
+    ATTESTOR_DEADLINE_MS,
+    `the workload attestor "${attestor.name}"`,
+    async inner => attestor.attest(pid, inner),
+    signal,
+  )
+  if (selectors.length > MAX_SELECTORS) {
+    throw new Error(`${selectors.length} selectors, more than the ${MAX_SELECTORS} that one attestor may give`)
+  }
+  return selectors
+}

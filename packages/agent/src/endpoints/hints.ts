@@ -1,0 +1,31 @@
+import type { AgentEntry } from '../upstream/agent-entry.ts'
+
+/** The standard asks nobody to carry a longer one. */
+const MAX_HINT_BYTES = 1024
+
+/** The hint to send: none if it is longer than the standard supports (STD-WA-017). */
+export function hintOf({ hint }: AgentEntry): string {
+  return Buffer.byteLength(hint) > MAX_HINT_BYTES ? '' : hint
+}
+
+/**
+ * Entries whose hints are unique (STD-WA-015): of several with the same one, the entry that was created first stays, or the lower id
+ * (AGT-WL-010). Entries without a hint all stay; the order is kept.
+ */
+export function withDistinctHints(entries: readonly AgentEntry[]): {
+  readonly kept: readonly AgentEntry[]
+  readonly dropped: readonly AgentEntry[]
+} {
+  const first = new Map<string, AgentEntry>()
+  for (const entry of entries) {
+    const hint = hintOf(entry)
+    const rival = first.get(hint)
+    if (hint !== '' && (rival === undefined || isOlder(entry, rival))) first.set(hint, entry)
+  }
+  const stays = (entry: AgentEntry) => hintOf(entry) === '' || first.get(hintOf(entry)) === entry
+  return { kept: entries.filter(stays), dropped: entries.filter(entry => !stays(entry)) }
+}
+
+function isOlder(a: AgentEntry, b: AgentEntry): boolean {
+  return a.createdAt === b.createdAt ? a.id < b.id : a.createdAt < b.createdAt
+}

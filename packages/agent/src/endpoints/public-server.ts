@@ -1,0 +1,50 @@
+import { health, workload } from '@plastron/api'
+import { GrpcServer, healthService, type Logger } from '@plastron/runtime'
+import { reasonOf } from '../agent-error.ts'
+import type { AgentConfig } from '../config/agent-config.ts'
+import type { JwtIssuer } from '../identity/jwt-issuer.ts'
+import type { WitIssuer } from '../identity/wit-issuer.ts'
+import type { X509Issuer } from '../identity/x509-issuer.ts'
+import type { ServerTime } from '../upstream/server-time.ts'
+import { requireSecurityHeader } from './security-header.ts'
+import { jwtMethods } from './workload-jwt.ts'
+import type { WorkloadSessions } from './workload-session.ts'
+import { witMethods } from './workload-wit.ts'
+import { x509Methods } from './workload-x509.ts'
+
+/** What the public socket serves from. */
+export interface PublicServerOptions {
+  readonly config: Pick<AgentConfig, 'workloadApiEnabled' | 'allowUnauthenticatedVerifiers' | 'allowedForeignJwtClaims'>
+  readonly sessions: WorkloadSessions
+  readonly x509: X509Issuer
+  readonly jwt: JwtIssuer
+  readonly wit: WitIssuer
+  readonly time: ServerTime
+  readonly log: Logger
+  readonly isServing: () => boolean
+}
+
+/** The gRPC server behind the public socket: Workload API and health (AGT-WL-001). */
+export function publicServer(options: PublicServerOptions): GrpcServer {
+  const { config, sessions, x509, jwt, wit, time, log, isServing } = options
+  const server = new GrpcServer({
+    interceptors: [requireSecurityHeader],
+    onUnexpectedError: (error, call) =>
+      log.error('A call failed for a reason of ours', { method: call.path, error: reasonOf(error) }),
+  })
+  if (config.workloadApiEnabled) {
+    server.add(workload.SpiffeWorkloadAPI, {
+      ...x509Methods(sessions, x509, config.allowUnauthenticatedVerifiers),
+      ...jwtMethods(sessions, jwt, {
+        allowUnauthenticatedVerifiers: config.allowUnauthenticatedVerifiers,
+        allowedForeignClaims: config.allowedForeignJwtClaims,
+      }),
+      ...witMethods(sessions, wit, time, config.allowUnauthenticatedVerifiers),
+    })
+  }
+  server.add(
+    health.Health,
+    healthService(async () => !config.workloadApiEnabled || isServing()),
+  )
+  return server
+}

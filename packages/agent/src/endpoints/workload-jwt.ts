@@ -1,0 +1,107 @@
+import type { JsonObject } from '@bufbuild/protobuf'
+import type { workload } from '@plastron/api'
+import { GrpcError, type Handlers } from '@plastron/runtime'
+import { BundleSet, type Claims, JwtSvid, SpiffeError, SpiffeId } from '@plastron/spiffe'
+import { reasonOf } from '../agent-error.ts'
+import type { JwtIssuer } from '../identity/jwt-issuer.ts'
+import type { AgentEntry } from '../upstream/agent-entry.ts'
+import { hintOf } from './hints.ts'
+import { visibleBundles } from './visible-bundles.ts'
+import type { WorkloadSessions } from './workload-session.ts'
+
+/** Claims of tokens of other trust domains that are always told (AGT-WL-016). */
+const ALWAYS_TOLD = ['sub', 'exp', 'aud'] as const
+
+/** Settings of the JWT methods. */
+export interface JwtMethodsOptions {
+  readonly allowUnauthenticatedVerifiers: boolean
+  /** Further claims of tokens of other trust domains that are told (AGT-CFG-014). */
+  readonly allowedForeignClaims: readonly string[]
+}
+
+/** The JWT methods of the Workload API. */
+export function jwtMethods(
+  sessions: WorkloadSessions,
+  issuer: JwtIssuer,
+  { allowUnauthenticatedVerifiers, allowedForeignClaims }: JwtMethodsOptions,
+): Pick<Handlers<typeof workload.SpiffeWorkloadAPI>, 'fetchJWTSVID' | 'fetchJWTBundles' | 'validateJWTSVID'> {
+  const { store, log } = sessions
+  const told = new Set<string>([...ALWAYS_TOLD, ...allowedForeignClaims])
+
+  return {
+    async fetchJWTSVID({ audience, spiffeId }, call) {
+      if (audience.length === 0) throw new GrpcError('INVALID_ARGUMENT', 'audience must be specified')
+      const wanted = spiffeId === '' ? undefined : parseId(spiffeId)
+      const caller = await sessions.caller(call, 'fetchJwtSvid')
+      const entries = selectEntries(await sessions.entries(call, caller), wanted)
+      if (entries.length === 0) throw sessions.denied(caller)
+      try {
+        const tokens = await Promise.all(entries.map(entry => issuer.get(entry, audience, call.signal)))
+        return {
+          svids: entries.map((entry, index) => ({
+            spiffeId: entry.spiffeId.toString(),
+            svid: tokens[index]!,
+            hint: hintOf(entry),
+          })),
+        }
+      } catch (cause) {
+        call.signal.throwIfAborted()
+        log.error('Could not fetch JWT-SVID', { pid: caller.pid, error: reasonOf(cause) })
+        throw new GrpcError('UNAVAILABLE', `could not fetch JWT-SVID: ${reasonOf(cause)}`, { cause })
+      }
+    },
+
+    async *fetchJWTBundles(_request, call) {
+      const caller = await sessions.caller(call, 'fetchJwtBundles')
+      const answers = visibleBundles(sessions, call, caller, allowUnauthenticatedVerifiers, bundle => bundle.jwtBundle)
+      for await (const bundles of answers) {
+        yield {
+          bundles: Object.fromEntries(
+            bundles.map(bundle => [bundle.trustDomain.id().toString(), Buffer.from(bundle.jwtBundle.marshal())]),
+          ),
+        }
+      }
+    },
+
+    async validateJWTSVID({ audience, svid }, call) {
+      if (audience === '') throw new GrpcError('INVALID_ARGUMENT', 'audience must be specified')
+      if (svid === '') throw new GrpcError('INVALID_ARGUMENT', 'svid must be specified')
+      const caller = await sessions.caller(call, undefined)
+      const own = store.own?.bundle
+      if (own === undefined) throw new GrpcError('UNAVAILABLE', 'the agent has no bundle yet')
+      const federated = store.federatedOf(store.match(caller.selectorKeys)).map(({ bundle }) => bundle)
+      let verified: JwtSvid
+      try {
+        verified = await JwtSvid.parseAndValidate(svid, new BundleSet([own, ...federated]), {
+          audience,
+          now: sessions.clock.now(),
+        })
+      } catch (error) {
+        if (!(error instanceof SpiffeError)) throw error
+        log.warn('Failed to validate JWT', { pid: caller.pid, audience, error: error.message })
+        throw new GrpcError('INVALID_ARGUMENT', error.message)
+      }
+      const isForeign = !verified.id.memberOf(store.trustDomain)
+      return { spiffeId: verified.id.toString(), claims: claimsOf(verified, isForeign ? told : undefined) }
+    },
+  }
+}
+
+/** Hints first, then the ID (AGT-WL-013). */
+function selectEntries(entries: readonly AgentEntry[], wanted: SpiffeId | undefined): readonly AgentEntry[] {
+  return wanted === undefined ? entries : entries.filter(({ spiffeId }) => spiffeId.equals(wanted))
+}
+
+function parseId(text: string): SpiffeId {
+  try {
+    return SpiffeId.parse(text)
+  } catch (error) {
+    throw new GrpcError('INVALID_ARGUMENT', `invalid requested SPIFFE ID: ${reasonOf(error)}`)
+  }
+}
+
+/** The claims as the caller gets them: `aud` is always a list. */
+function claimsOf({ claims, audience }: JwtSvid, only: ReadonlySet<string> | undefined): JsonObject {
+  const all = { ...(claims as Claims & JsonObject), aud: [...audience] }
+  return Object.fromEntries(Object.entries(all).filter(([name]) => only === undefined || only.has(name))) as JsonObject
+}

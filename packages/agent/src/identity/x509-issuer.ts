@@ -1,0 +1,310 @@
+import type { types } from '@plastron/api'
+import { type Certificate, createCertificateRequest, type KeyType, PrivateKey } from '@plastron/pki'
+import type { Clock, Logger } from '@plastron/runtime'
+import { AgentError, reasonOf } from '../agent-error.ts'
+import type { AgentEntry } from '../upstream/agent-entry.ts'
+import type { ServerTime } from '../upstream/server-time.ts'
+import { Alarm } from './alarm.ts'
+import type { IdentityStore } from './identity-store.ts'
+import { restsOn } from './taint.ts'
+import { needsNewerBundle, readX509, verifyX509 } from './verify-x509.ts'
+import { X509Document } from './x509-document.ts'
+
+/** What the server says to one request of a batch. */
+export interface X509Result {
+  readonly status?: types.Status | undefined
+  readonly svid?: types.X509SVID | undefined
+}
+
+/** What an {@link X509Issuer} works with. */
+export interface X509IssuerOptions {
+  readonly store: IdentityStore
+  readonly clock: Clock
+  readonly time: ServerTime
+  readonly log: Logger
+  /** From 0 up to 1. */
+  readonly random: () => number
+  readonly keyType: KeyType
+  /** How many X509-SVIDs are held, those that workloads wait for not counted in when they are more. */
+  readonly cacheSize: number
+  readonly availabilityTargetMs?: number | undefined
+  /** Asks the server for X509-SVIDs, at most 500; answers in the same order. */
+  readonly mint: (
+    requests: readonly { readonly entryId: string; readonly csr: Uint8Array }[],
+    signal: AbortSignal,
+  ) => Promise<readonly X509Result[]>
+  /** Asks the server for its newest bundles and puts them into the store. */
+  readonly refreshBundles: (signal: AbortSignal) => Promise<void>
+  /** Told about each call that failed. */
+  readonly onServerError: (error: unknown) => void
+}
+
+const MAX_BATCH = 500
+/** A batch that no workload waits for is kept small, so that those who come meanwhile do not wait for it. */
+const PREFETCH_BATCH = 50
+const FIRST_RETRY_MS = 500
+const LAST_RETRY_MS = 15_000
+/** The longest wait without a look at what is due. */
+const IDLE_MS = 30_000
+
+interface Slot {
+  /** The entry as it was when {@link document} was issued. */
+  entry: AgentEntry
+  document: X509Document | undefined
+  issuedAtMs: number
+  tainted: boolean
+  failures: number
+  failure: string | undefined
+  retryAtMs: number
+  /** Counts up with every new workload of the entry. */
+  lastAccess: number
+}
+
+/**
+ * Keeps an X509-SVID, each with a key of its own (AGT-CACHE-014), for every entry that a workload waits for, and for others as long as there is
+ * room (AGT-CACHE-001): renewed before half of its life, or at once when its entry changed or its authority is tainted. What the server sends is
+ * verified; what cannot be used is refused and the old document kept.
+ */
+export class X509Issuer {
+  readonly #options: X509IssuerOptions
+  readonly #slots = new Map<string, Slot>()
+  readonly #alarm = new Alarm()
+  #batchSize = MAX_BATCH
+  #accesses = 0
+
+  constructor(options: X509IssuerOptions) {
+    this.#options = options
+    options.store.onChange(() => this.#alarm.wake())
+  }
+
+  /** How many X509-SVIDs are held. */
+  get count(): number {
+    let count = 0
+    for (const { document } of this.#slots.values()) if (document !== undefined) count += 1
+    return count
+  }
+
+  /** The X509-SVID of an entry, if there is a valid one. Never one for another ID, or of an entry that was deleted since. */
+  get(entry: AgentEntry): X509Document | undefined {
+    const slot = this.#slots.get(entry.id)
+    if (slot?.document === undefined) return undefined
+    if (!slot.entry.spiffeId.equals(entry.spiffeId) || slot.entry.createdAt !== entry.createdAt) return undefined
+    return slot.document.isValidAt(this.#options.time.now()) ? slot.document : undefined
+  }
+
+  /** Why the last attempt for an entry failed; undefined if none has, or if none was made yet. */
+  failure(entry: AgentEntry): string | undefined {
+    return this.#slots.get(entry.id)?.failure
+  }
+
+  /** A new workload asks for these entries: they are evicted last (AGT-CACHE-002). */
+  touch(entries: readonly AgentEntry[]): void {
+    this.#accesses += 1
+    for (const entry of entries) this.#slotOf(entry).lastAccess = this.#accesses
+  }
+
+  /** Marks what rests on a tainted authority of the store's bundle, so that it is replaced at once (AGT-CACHE-008). */
+  async checkTaint(): Promise<void> {
+    const { store, time } = this.#options
+    const authorities = store.own?.taintedX509 ?? []
+    if (authorities.length === 0) return
+    for (const slot of this.#slots.values()) {
+      if (slot.document === undefined || slot.tainted) continue
+      slot.tainted = await restsOn(slot.document.chain, authorities, time.now())
+    }
+    this.#alarm.wake()
+  }
+
+  /** Issues and renews until the signal is aborted. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options
+    while (!signal.aborted) {
+      const due = this.#due()
+      if (due.length > 0) await this.#issue(due, signal)
+      else await this.#alarm.wait(clock, this.#pause(), signal).catch(() => undefined)
+    }
+  }
+
+  /** The entries to ask for now: those that workloads wait for first, then those that end first. */
+  #due(): AgentEntry[] {
+    const { store } = this.#options
+    const { waited, others } = this.#wanted()
+    const end = ({ id }: AgentEntry) => this.#slots.get(id)?.document?.notAfter.getTime() ?? 0
+    const due = (list: readonly AgentEntry[]) =>
+      list.filter(entry => this.#isDue(entry)).sort((a, b) => end(a) - end(b) || (a.id < b.id ? -1 : 1))
+    for (const id of this.#slots.keys()) if (!store.entries.has(id)) this.#slots.delete(id)
+    const now = due(waited)
+    if (now.length > 0) return now.slice(0, this.#batchSize)
+    return due(others).slice(0, Math.min(this.#batchSize, PREFETCH_BATCH))
+  }
+
+  /** Who is to have an X509-SVID; what is over the limit loses it, the least recently asked for first. */
+  #wanted(): { waited: readonly AgentEntry[]; others: readonly AgentEntry[] } {
+    const { store, cacheSize } = this.#options
+    const waited: AgentEntry[] = []
+    const idle: AgentEntry[] = []
+    for (const entry of store.entries.values()) {
+      if (entry.storeSvid) continue
+      if (store.isWanted(entry.id)) waited.push(entry)
+      else if (!entry.disablePrefetch || this.#slots.get(entry.id)?.document !== undefined) idle.push(entry)
+    }
+    const room = Math.max(0, cacheSize - waited.length)
+    if (idle.length <= room) return { waited, others: idle }
+    const access = ({ id }: AgentEntry) => this.#slots.get(id)?.lastAccess ?? 0
+    idle.sort((a, b) => access(b) - access(a) || (a.id < b.id ? -1 : 1))
+    for (const { id } of idle.slice(room)) this.#slots.delete(id)
+    return { waited, others: idle.slice(0, room) }
+  }
+
+  #isDue(entry: AgentEntry): boolean {
+    const slot = this.#slots.get(entry.id)
+    if (slot === undefined) return true
+    const now = this.#options.clock.monotonic()
+    if (now < slot.retryAtMs) return false
+    return (
+      slot.document === undefined || slot.entry !== entry || slot.tainted || now >= this.#renewalMs(slot.document, slot)
+    )
+  }
+
+  /** When to renew, on the monotonic clock: never sooner than a tenth of its life after it came. */
+  #renewalMs(document: X509Document, { issuedAtMs }: Slot): number {
+    const { clock, time } = this.#options
+    const due = clock.monotonic() + (document.renewAt.getTime() - time.now().getTime())
+    return Math.max(due, issuedAtMs + document.lifeMs / 10)
+  }
+
+  #pause(): number {
+    const now = this.#options.clock.monotonic()
+    let pause = IDLE_MS
+    for (const slot of this.#slots.values()) {
+      const due = slot.document === undefined || slot.failure !== undefined ? 0 : this.#renewalMs(slot.document, slot)
+      const at = Math.max(due, slot.retryAtMs)
+      if (at > now) pause = Math.min(pause, at - now)
+    }
+    return pause
+  }
+
+  async #issue(entries: readonly AgentEntry[], signal: AbortSignal): Promise<void> {
+    const { mint, keyType, onServerError, log, store } = this.#options
+    let results: readonly X509Result[]
+    let keys: readonly PrivateKey[]
+    try {
+      keys = await Promise.all(entries.map(() => PrivateKey.generate(keyType)))
+      const csrs = await Promise.all(keys.map(signer => createCertificateRequest({ signer })))
+      results = await mint(
+        entries.map(({ id }, index) => ({ entryId: id, csr: csrs[index]! })),
+        signal,
+      )
+      if (results.length !== entries.length) {
+        throw new AgentError(
+          'ERR_AGENT_SERVER_REPLY',
+          `the server gave ${results.length} results for ${entries.length} requests`,
+        )
+      }
+    } catch (error) {
+      if (signal.aborted) return
+      this.#batchSize = Math.max(1, Math.floor(this.#batchSize / 2))
+      for (const entry of entries) this.#fail(entry, reasonOf(error))
+      log.warn('Failed to fetch X509-SVIDs', { count: entries.length, error: reasonOf(error) })
+      onServerError(error)
+      store.notifyEntries(entries.map(({ id }) => id))
+      return
+    }
+    this.#batchSize = Math.min(MAX_BATCH, this.#batchSize * 2)
+    await this.#take(entries, keys, results, signal)
+    store.notifyEntries(entries.map(({ id }) => id))
+  }
+
+  async #take(
+    entries: readonly AgentEntry[],
+    keys: readonly PrivateKey[],
+    results: readonly X509Result[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { refreshBundles } = this.#options
+    let refreshed: Promise<void> | undefined
+    await Promise.all(
+      entries.map(async (entry, index) => {
+        const key = keys[index]!
+        try {
+          const chain = this.#read(results[index]!, entry, key)
+          await this.#verify(chain, entry).catch(async error => {
+            if (!needsNewerBundle(error)) throw error
+            // The server may have begun to sign under an authority that it has only just published.
+            refreshed ??= refreshBundles(signal)
+            await refreshed
+            await this.#verify(chain, entry)
+          })
+          this.#keep(entry, chain, key)
+        } catch (error) {
+          this.#fail(entry, reasonOf(error))
+          this.#options.log.warn('An X509-SVID could not be obtained', {
+            entry_id: entry.id,
+            spiffe_id: entry.spiffeId.toString(),
+            error: reasonOf(error),
+          })
+        }
+      }),
+    )
+  }
+
+  #read({ status, svid }: X509Result, entry: AgentEntry, key: PrivateKey) {
+    if (status !== undefined && status.code !== 0) {
+      throw new AgentError('ERR_AGENT_NO_DOCUMENT', `the server refused: ${status.message}`)
+    }
+    const chain = readX509(svid?.certChain ?? [], entry, key)
+    this.#options.time.observeNotBefore(chain[0].notBefore)
+    return chain
+  }
+
+  #verify(chain: readonly Certificate[], entry: AgentEntry): Promise<void> {
+    const { store, time } = this.#options
+    return verifyX509(chain, entry, store.own, time.now())
+  }
+
+  #keep(entry: AgentEntry, chain: readonly [Certificate, ...Certificate[]], key: PrivateKey): void {
+    const { random, availabilityTargetMs, clock, log, store } = this.#options
+    if (!store.entries.has(entry.id)) return
+    const slot = this.#slotOf(entry)
+    slot.entry = entry
+    slot.document = new X509Document(chain, key, { random: random(), availabilityTargetMs })
+    slot.issuedAtMs = clock.monotonic()
+    slot.tainted = false
+    slot.failures = 0
+    slot.failure = undefined
+    slot.retryAtMs = 0
+    log.debug('An X509-SVID was issued', {
+      entry_id: entry.id,
+      spiffe_id: entry.spiffeId.toString(),
+      expiration: slot.document.notAfter,
+    })
+  }
+
+  #fail(entry: AgentEntry, reason: string): void {
+    const { clock, random, store } = this.#options
+    if (!store.entries.has(entry.id)) return
+    const slot = this.#slotOf(entry)
+    const pause = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 1.5 ** slot.failures)
+    slot.failures += 1
+    slot.failure = reason
+    slot.retryAtMs = clock.monotonic() + pause * (1 - 0.2 * random())
+  }
+
+  #slotOf(entry: AgentEntry): Slot {
+    let slot = this.#slots.get(entry.id)
+    if (slot === undefined) {
+      slot = {
+        entry,
+        document: undefined,
+        issuedAtMs: 0,
+        tainted: false,
+        failures: 0,
+        failure: undefined,
+        retryAtMs: 0,
+        lastAccess: 0,
+      }
+      this.#slots.set(entry.id, slot)
+    }
+    return slot
+  }
+}

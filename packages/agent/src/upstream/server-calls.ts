@@ -1,0 +1,35 @@
+import type { types } from '@plastron/api'
+import type { WitResult } from '../identity/wit-issuer.ts'
+import type { X509Result } from '../identity/x509-issuer.ts'
+import type { ServerConnection } from './server-connection.ts'
+
+/** The calls by which an agent gets documents, over whichever connection is in use. */
+export interface ServerCalls {
+  mintX509(
+    requests: readonly { readonly entryId: string; readonly csr: Uint8Array }[],
+    signal: AbortSignal,
+  ): Promise<readonly X509Result[]>
+  mintJwt(entryId: string, audience: readonly string[], signal: AbortSignal): Promise<types.JWTSVID | undefined>
+  mintWit(
+    request: { readonly entryId: string; readonly publicKey: Uint8Array; readonly signingAlgorithm: string },
+    signal: AbortSignal,
+  ): Promise<WitResult | undefined>
+}
+
+/** Each call has 30 s (AGT-SYNC-004). */
+export function serverCalls(connection: () => ServerConnection): ServerCalls {
+  return {
+    async mintX509(requests, signal) {
+      const { results } = await connection().svid.batchNewX509SVID({ params: [...requests] }, { signal })
+      return results
+    },
+    async mintJwt(entryId, audience, signal) {
+      const { svid } = await connection().svid.newJWTSVID({ entryId, audience: [...audience] }, { signal })
+      return svid
+    },
+    async mintWit(request, signal) {
+      const { results } = await connection().svid.batchNewWITSVID({ params: [request] }, { signal })
+      return results[0]
+    },
+  }
+}

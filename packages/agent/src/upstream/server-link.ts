@@ -1,0 +1,161 @@
+import { type Clock, GrpcError, type Logger } from '@plastron/runtime'
+import { AgentError, reasonOf } from '../agent-error.ts'
+import type { AgentIdentity } from '../attestation/node/agent-identity.ts'
+import { Backoff } from './backoff.ts'
+import { removalOf } from './removal.ts'
+import type { ServerConnection } from './server-connection.ts'
+
+/** What a {@link ServerLink} works with. */
+export interface ServerLinkOptions {
+  readonly identity: AgentIdentity
+  readonly clock: Clock
+  readonly log: Logger
+  /** From 0 up to 1. */
+  readonly random: () => number
+  /** The version that the server is told. */
+  readonly version: string
+  /** The agent has no identity any more: nothing may be served on its behalf. */
+  readonly onRemoved: () => void
+  /** Aborted when the agent stops. */
+  readonly signal: AbortSignal
+}
+
+const ROTATION_CHECK_MS = 5000
+const LONGEST_RETRY_MS = 30_000
+
+/** The agent's standing with the server: attested, connected, renewed; and what happens when the server says otherwise. */
+export class ServerLink implements Disposable {
+  readonly #options: ServerLinkOptions
+  readonly #lost = Promise.withResolvers<never>()
+  #connection: ServerConnection | undefined
+  #recovery: Promise<void> | undefined
+
+  constructor(options: ServerLinkOptions) {
+    this.#options = options
+    this.#lost.promise.catch(() => undefined)
+  }
+
+  /** Rejects when this agent can go on no more: the server has removed it and it cannot come back by itself. */
+  get lost(): Promise<never> {
+    return this.#lost.promise
+  }
+
+  /** The connection in use. @throws {GrpcError} `UNAVAILABLE` before the node is attested */
+  connection(): ServerConnection {
+    if (this.#connection === undefined) throw new GrpcError('UNAVAILABLE', 'the agent is not attested yet')
+    return this.#connection
+  }
+
+  /** Takes up the stored identity, or attests the node; then connects. @throws {@link AgentError} */
+  async establish(): Promise<void> {
+    const { identity, signal } = this.#options
+    if (!(await identity.resume())) await identity.establish(signal)
+    this.#connect()
+    void this.#postStatus()
+  }
+
+  /** The agent's certificate has changed: later calls present the new one. */
+  reconnect(): void {
+    this.#connection?.reconnect()
+  }
+
+  /** Renews the agent's certificate whenever that is due, until the agent stops (AGT-ROT-001). */
+  async runRotation(): Promise<void> {
+    const { identity, clock, log, random, signal } = this.#options
+    const backoff = new Backoff({
+      firstMs: ROTATION_CHECK_MS,
+      factor: 1.5,
+      maxMs: LONGEST_RETRY_MS,
+      jitter: 0.2,
+      random,
+    })
+    while (!signal.aborted) {
+      let pause = this.#untilRenewal()
+      try {
+        if (await identity.isRenewalDue()) await identity.renew(this.connection(), signal)
+        backoff.reset()
+      } catch (error) {
+        if (signal.aborted) return
+        pause = backoff.next()
+        log.error('Failed to renew the agent certificate', {
+          error: reasonOf(error),
+          expiration: identity.svid?.chain[0].notAfter,
+        })
+        await this.failed(error)
+      }
+      await clock.sleep(pause, signal).catch(() => undefined)
+    }
+  }
+
+  /**
+   * To be told about every call to the server that failed. If the failure says that this agent is not welcome any more, it is attested anew; if
+   * that is refused, the agent forgets its identity and {@link lost} rejects. Resolves when that is settled; never rejects.
+   */
+  failed(error: unknown): Promise<void> {
+    this.#recovery ??= this.#recover(error)
+      .catch(reason => {
+        if (!this.#options.signal.aborted) this.#lost.reject(reason)
+      })
+      .finally(() => {
+        this.#recovery = undefined
+      })
+    return this.#recovery
+  }
+
+  [Symbol.dispose](): void {
+    this.#connection?.[Symbol.dispose]()
+    this.#connection = undefined
+  }
+
+  async #recover(error: unknown): Promise<void> {
+    const { identity, log, signal } = this.#options
+    const removal = removalOf(error)
+    if (removal === 'banned') return this.#leave('the server has banned this agent', error)
+    if (removal === 'reattest') {
+      log.warn('The server does not accept this agent any more; the node is attested anew', { error: reasonOf(error) })
+      try {
+        await identity.establish(signal)
+      } catch (cause) {
+        signal.throwIfAborted()
+        return this.#leave(
+          `the server does not accept this agent any more, and attesting it anew failed: ${reasonOf(cause)}`,
+          cause,
+        )
+      }
+      this.reconnect()
+      void this.#postStatus()
+    } else if (await identity.considerRebootstrap(error, this.#connection?.distrust)) {
+      await identity.establish(signal)
+      this.#connect()
+      void this.#postStatus()
+    }
+  }
+
+  async #leave(message: string, cause: unknown): Promise<never> {
+    this.#options.onRemoved()
+    await this.#options.identity.forget()
+    throw new AgentError('ERR_AGENT_REMOVED', message, { cause })
+  }
+
+  #connect(): void {
+    const previous = this.#connection
+    this.#connection = this.#options.identity.connect()
+    previous?.[Symbol.dispose]()
+  }
+
+  /** A failure is only logged (AGT-BOOT-013). */
+  async #postStatus(): Promise<void> {
+    const { version, signal, log } = this.#options
+    try {
+      await this.connection().agent.postStatus({ agentVersion: version }, { signal })
+    } catch (error) {
+      if (!signal.aborted) log.warn('Failed to post the status of the agent', { error: reasonOf(error) })
+    }
+  }
+
+  #untilRenewal(): number {
+    const { identity, clock } = this.#options
+    const renewAt = identity.svid?.renewAt.getTime() ?? Number.POSITIVE_INFINITY
+    return Math.max(250, Math.min(ROTATION_CHECK_MS, renewAt - clock.now().getTime()))
+  }
+}
