@@ -145,8 +145,8 @@ function checkKeyIdentifiers(
   isAnchor: boolean,
   profile: PathProfile,
 ): PathFailure | undefined {
-  const exempt = isAnchor && certificate.selfIssued
-  if (profile.authorityKeyIdRequired && !exempt && certificate.authorityKeyId === undefined) {
+  // The key of an anchor is trusted as it is; nobody looks for its issuer.
+  if (profile.authorityKeyIdRequired && !isAnchor && certificate.authorityKeyId === undefined) {
     return { rule: 'key-identifier', text: 'has no authority key identifier' }
   }
   if (profile.subjectKeyIdRequired && certificate.isCa && certificate.subjectKeyId === undefined) {

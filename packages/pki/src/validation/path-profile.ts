@@ -6,7 +6,7 @@ export type PathProfileName = 'rfc5280' | 'spiffe'
  * use break it and Go or OpenSSL do not mind. Everything else is the same in both.
  */
 export interface PathProfile {
-  /** Every certificate but a self-issued anchor has an authority key identifier with a key identifier ("Authority Key Identifier"). */
+  /** Every certificate but the anchor has an authority key identifier with a key identifier ("Authority Key Identifier"). */
   readonly authorityKeyIdRequired: boolean
   /** Every CA certificate has a subject key identifier ("Subject Key Identifier"). */
   readonly subjectKeyIdRequired: boolean

@@ -5,7 +5,13 @@ import { checkCertificate, checkIssuer, type RuleContext } from './certificate-r
 import { type Candidate, issuerCandidates } from './issuer-candidates.ts'
 import { type CompiledConstraints, checkNames, compileConstraints } from './name-constraints.ts'
 import { type PathFailure, type PathRole, pathError, pathLimitError } from './path-failure.ts'
-import { defaultPathLimits, type PathLimits, type PathProfile, type PathProfileName, pathProfiles } from './path-profile.ts'
+import {
+  defaultPathLimits,
+  type PathLimits,
+  type PathProfile,
+  type PathProfileName,
+  pathProfiles,
+} from './path-profile.ts'
 
 /** What {@link validatePath} decides about. */
 export interface PathValidation {
