@@ -9,6 +9,10 @@ export type {
   PrometheusTlsConfig,
   TelemetryConfig,
 } from './config/program-config.ts'
+export { DataFolder } from './data-folder/data-folder.ts'
+export { DataFolderError } from './data-folder/data-folder-error.ts'
+export { writeFileDurably } from './data-folder/durable-file.ts'
+export { isSpireKeyFile } from './data-folder/spire-state.ts'
 export { Call, type CallKey, callKey } from './grpc/call.ts'
 export { Channel, type ChannelOptions } from './grpc/channel.ts'
 export { type CallOptions, type ClientMethod, DEFAULT_TIMEOUT_MS, type ServiceClient } from './grpc/client.ts'
@@ -46,6 +50,11 @@ export { LogError, type LogOutput, logToFile, logToStream } from './logging/log-
 export { type LogFields, type Logger, type LogLevelControl, type LogRecord, silentLogger } from './logging/logger.ts'
 export { openLogger, type RootLogger, type RootLoggerOptions } from './logging/root-logger.ts'
 export { type CallMeasurement, type MetricLabels, type Metrics, noMetrics } from './metrics/metrics.ts'
+export { openTelemetry, type Telemetry, TelemetryError, type TelemetryOptions } from './metrics/telemetry.ts'
+export { measureUptime } from './metrics/uptime.ts'
+export { inspectorProblem } from './process/inspector.ts'
+export { type DaemonSignals, handleSignals, type SignalActions } from './process/signals.ts'
+export { tightenUmask } from './process/umask.ts'
 export {
   RateLimitError,
   type RateLimitErrorCode,

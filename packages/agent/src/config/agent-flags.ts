@@ -27,6 +27,7 @@ export const agentRunFlags = {
   trustBundle: textFlag('Path to the server CA bundle'),
   trustBundleFormat: textFlag('Format of the bootstrap trust bundle, "pem" or "spiffe"'),
   trustBundleUrl: textFlag('URL to download the server CA bundle'),
+  stopWhenStdinCloses: boolFlag('Stop when standard input ends, as for a child process whose parent is gone'),
   trustDomain: textFlag('The trust domain that this agent belongs to'),
 } as const
 

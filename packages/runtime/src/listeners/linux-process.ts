@@ -2,7 +2,7 @@ import { createRequire } from 'node:module'
 import { endianness } from 'node:os'
 
 /**
- * The system calls that Node has no function for: who is at the other end of a Unix socket, and whether a process still lives. The only module
+ * The system calls that Node has no function for: who is at the other end of a Unix socket, whether a process still lives, the lock of a file. The only module
  * of the project that calls C. Loaded on first use; on other systems than Linux every function throws.
  */
 
@@ -14,7 +14,7 @@ const POLLIN = 1
 const SYS_PIDFD_OPEN = 434
 
 /** The error number of a failed call, as `errno -l` lists them. */
-export const Errno = { ENOENT: 2, ESRCH: 3, EINTR: 4, EINVAL: 22, ENOPROTOOPT: 92, ENODATA: 61 } as const
+export const Errno = { ENOENT: 2, ESRCH: 3, EINTR: 4, EAGAIN: 11, EINVAL: 22, ENOPROTOOPT: 92, ENODATA: 61 } as const
 
 /** A system call failed. */
 export class SystemCallError extends Error {
@@ -32,6 +32,7 @@ interface LibC {
   getsockopt(fd: number, level: number, option: number, value: Buffer, length: Buffer): number
   pidfdOpen(number: number, pid: number, flags: number): number
   poll(fds: Buffer, count: number, timeoutMs: number): number
+  flock(fd: number, operation: number): number
   errno(): number
 }
 
@@ -39,7 +40,7 @@ let loaded: LibC | undefined
 
 function libc(): LibC {
   if (loaded) return loaded
-  if (process.platform !== 'linux') throw new Error('identifying the process behind a socket needs Linux')
+  if (process.platform !== 'linux') throw new Error('Plastron daemons need Linux')
   const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi')
   // The C library that this process already runs with, whichever it is.
   const self = koffi.load(null)
@@ -47,6 +48,7 @@ function libc(): LibC {
     getsockopt: self.func('int getsockopt(int fd, int level, int option, void *value, void *length)'),
     pidfdOpen: self.func('long syscall(long number, int pid, unsigned int flags)'),
     poll: self.func('int poll(void *fds, unsigned long count, int timeout)'),
+    flock: self.func('int flock(int fd, int operation)'),
     errno: () => koffi.errno(),
   }
   return loaded
@@ -113,6 +115,24 @@ export function hasExited(pidfd: number): boolean {
     if (ready >= 0) return ready > 0
     const error = errno()
     if (error !== Errno.EINTR) throw new SystemCallError('poll', error)
+  }
+}
+
+const LOCK_EX_NB = 2 | 4
+
+/**
+ * Takes the kernel's exclusive lock on an open file, without waiting: false if somebody else has it. It is held until the file is closed, which
+ * the kernel does when the process ends, however it ends.
+ *
+ * @throws {SystemCallError}
+ */
+export function lockExclusively(fd: number): boolean {
+  const { flock, errno } = libc()
+  for (;;) {
+    if (flock(fd, LOCK_EX_NB) === 0) return true
+    const error = errno()
+    if (error === Errno.EAGAIN) return false
+    if (error !== Errno.EINTR) throw new SystemCallError('flock', error)
   }
 }
 

@@ -12,6 +12,7 @@ export const serverRunFlags = {
   logSourceLocation: boolFlag('Include source file, line number and function name in log lines'),
   serverPort: intFlag('Port number of the server'),
   socketPath: textFlag('Path to bind the server API socket to'),
+  stopWhenStdinCloses: boolFlag('Stop when standard input ends, as for a child process whose parent is gone'),
   trustDomain: textFlag('The trust domain that this server belongs to'),
 } as const
 
