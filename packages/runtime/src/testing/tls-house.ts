@@ -1,7 +1,5 @@
-import { X509Certificate } from 'node:crypto'
 import { agentV1, bundleV1 } from '@plastron/api'
-import { Certificate } from '@plastron/pki'
-import { SpiffeId } from '@plastron/spiffe/id'
+import { verifyX509Svid } from '@plastron/spiffe'
 import { TestAuthority } from '@plastron/spiffe/testing'
 import type { Clock } from '../clock/clock.ts'
 import { GrpcServer, type GrpcServerOptions } from '../grpc/server.ts'
@@ -21,6 +19,7 @@ export interface TlsHouseOptions {
  */
 export async function tlsHouse(options: TlsHouseOptions = {}) {
   const authority = await TestAuthority.create({ now: options.clock && (() => options.clock?.now() ?? new Date()) })
+  const bundle = authority.bundle().x509Bundle
   const serverId = authority.id('/spire/server')
   const identity = async (id: string, ttlSeconds = 3600, intermediates = 0): Promise<TlsIdentity> => {
     const { chain, key } = await authority.x509Chain(id, { ttlSeconds, intermediates })
@@ -43,7 +42,7 @@ export async function tlsHouse(options: TlsHouseOptions = {}) {
     port: 0,
     identity: await identity(serverId.toString(), 3600, 1),
     verifyClient: async chain => {
-      const { id, path, expiresAt } = await verifyX509Svid(chain, authority.root, options.clock?.now())
+      const { id, path, expiresAt } = await verifyX509Svid(chain, bundle, { now: options.clock?.now() })
       return { spiffeId: id, chain: path, notAfter: expiresAt }
     },
     onConnection: (socket, peer) => server.accept(socket, peer),
@@ -63,7 +62,7 @@ export async function tlsHouse(options: TlsHouseOptions = {}) {
     roots: () => [authority.root.der],
     /** What a client of the house checks about the server. */
     verifyServer: async (chain: readonly Uint8Array[]) => {
-      const { id } = await verifyX509Svid(chain, authority.root, options.clock?.now())
+      const { id } = await verifyX509Svid(chain, bundle, { now: options.clock?.now() })
       if (!id.equals(serverId)) throw new Error(`the server is ${id}, not ${serverId}`)
     },
     async [Symbol.asyncDispose]() {
@@ -71,16 +70,4 @@ export async function tlsHouse(options: TlsHouseOptions = {}) {
       await server[Symbol.asyncDispose]()
     },
   }
-}
-
-async function verifyX509Svid(chain: readonly Uint8Array[], root: Certificate, now = new Date()) {
-  const path = [...chain.map(der => Certificate.parse(der)), root]
-  const node = path.map(c => new X509Certificate(c.der))
-  for (const [i, c] of path.entries()) {
-    if (now < c.notBefore || now > c.notAfter) throw new Error('not valid now')
-    const issuer = node[i + 1]
-    if (issuer && !(node[i]?.checkIssued(issuer) && node[i]?.verify(issuer.publicKey))) throw new Error('not trusted')
-  }
-  const id = SpiffeId.parse(path[0]?.uris[0] ?? '')
-  return { id, path: path.slice(0, -1), expiresAt: new Date(Math.min(...path.map(c => c.notAfter.getTime()))) }
 }
