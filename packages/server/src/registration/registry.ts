@@ -22,7 +22,7 @@ import {
 } from './queries.ts'
 import { TouchedAgents } from './touched-agents.ts'
 
-const LOAD_PAGE = 5000
+const LOAD_PAGE = 1000
 
 /** What {@link Registry.checkAgent} found out about a calling agent (the names of `PermissionDeniedDetails.Reason`). */
 export type AgentStanding =

@@ -179,7 +179,7 @@ export async function openDatabase(options: OpenOptions): Promise<OpenDatabase> 
     database = new DatabaseSync(path, { timeout: options.busyTimeoutMs, enableForeignKeyConstraints: true })
     database.exec('pragma journal_mode = wal')
     database.exec('pragma synchronous = full')
-    database.exec('pragma cache_size = -65536')
+    database.exec('pragma cache_size = -16384')
     database.exec('pragma wal_autocheckpoint = 4000')
     database.exec('pragma journal_size_limit = 67108864')
     const connection = new SqliteConnection(database)
