@@ -48,9 +48,19 @@ export function encodeTime(time: Date): Uint8Array {
   const year = time.getUTCFullYear()
   if (!(year >= 0 && year <= 9999))
     throw new PkiError('ERR_PKI_DER', 'a time outside the years 0000 to 9999 has no encoding')
-  const text = time
-    .toISOString()
-    .replace(/[-:T]/g, '')
-    .slice(isUtcTime(time) ? 2 : 0, 14)
-  return Buffer.from(`${text}Z`, 'latin1')
+  const octets = new Uint8Array(isUtcTime(time) ? 13 : 15)
+  let at = octets.length - 1
+  octets[at] = 0x5a
+  const put = (value: number): void => {
+    octets[--at] = 0x30 + (value % 10)
+    octets[--at] = 0x30 + Math.floor(value / 10)
+  }
+  put(time.getUTCSeconds())
+  put(time.getUTCMinutes())
+  put(time.getUTCHours())
+  put(time.getUTCDate())
+  put(time.getUTCMonth() + 1)
+  put(year % 100)
+  if (at > 0) put(Math.floor(year / 100))
+  return octets
 }
