@@ -135,7 +135,7 @@ export class Certificate {
         `certificate has ${der.length} bytes, at most ${limits.maxBytes} are taken`,
       )
     }
-    return new Certificate(readCertificate(Uint8Array.from(der), limits))
+    return new Certificate(readCertificate(new Uint8Array(der), limits))
   }
 
   /**

@@ -81,7 +81,7 @@ export class CertificateRequest {
     if (der.length > limits.maxBytes) {
       throw new PkiError('ERR_PKI_DER_LIMIT', `request has ${der.length} bytes, at most ${limits.maxBytes} are taken`)
     }
-    return new CertificateRequest(readRequest(Uint8Array.from(der), limits))
+    return new CertificateRequest(readRequest(new Uint8Array(der), limits))
   }
 
   /** Reads the one `CERTIFICATE REQUEST` block of a PEM text. @throws {@link PkiError} `ERR_PKI_PEM` and as {@link parse} */

@@ -30,7 +30,7 @@ export class PublicKey {
    * @throws {@link PkiError} `ERR_PKI_DER`, `ERR_PKI_KEY`, `ERR_PKI_KEY_UNSUPPORTED`
    */
   static fromSpki(spki: Uint8Array): PublicKey {
-    const copy = Uint8Array.from(spki)
+    const copy = new Uint8Array(spki)
     const facts = readSpki(copy)
     return new PublicKey(copy, facts, importSpki(copy))
   }
