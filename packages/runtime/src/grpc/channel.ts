@@ -16,7 +16,7 @@ export interface ChannelOptions {
 }
 
 /** Settings of the library that are the same for every channel: nothing that a resolver or a proxy variable says changes what we do. */
-function clientOptions(options: ChannelOptions): ClientOptions {
+export function clientOptions(options: ChannelOptions): ClientOptions {
   return {
     'grpc.service_config_disable_resolution': 1,
     'grpc.service_config': '{}',
