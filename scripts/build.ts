@@ -35,9 +35,13 @@ function copyDocuments(name: string): void {
   if (existsSync(readme)) copyFileSync(readme, join(target, 'README.md'))
 }
 
-for (const name of [...libraries, 'plastron']) rmSync(join(root, 'packages', name, 'dist'), { recursive: true, force: true })
+for (const name of [...libraries, 'plastron'])
+  rmSync(join(root, 'packages', name, 'dist'), { recursive: true, force: true })
 
-const compiled = spawnSync(join(root, 'node_modules/.bin/tsc'), ['-b', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' })
+const compiled = spawnSync(join(root, 'node_modules/.bin/tsc'), ['-b', 'tsconfig.build.json'], {
+  cwd: root,
+  stdio: 'inherit',
+})
 if (compiled.status !== 0) throw new Error('the compiler refused the sources')
 
 for (const name of libraries) {
@@ -82,7 +86,9 @@ const runtime = manifestOf('runtime').dependencies ?? {}
 const { private: _private, dependencies: _bundled, ...rest } = manifestOf('plastron')
 writeManifest('plastron', {
   ...rest,
-  dependencies: Object.fromEntries(external.map(name => [name, runtime[name] ?? fail(`${name} is no dependency of runtime`)])),
+  dependencies: Object.fromEntries(
+    external.map(name => [name, runtime[name] ?? fail(`${name} is no dependency of runtime`)]),
+  ),
   files: ['bin', 'lib'],
 } as Manifest)
 copyDocuments('plastron')
