@@ -105,7 +105,6 @@ function refuseForeign(path: string): void {
 /** What the migrations do to a database, after copying it. Returns the copy's path, if one was needed. */
 async function migrate(
   path: string,
-  database: DatabaseSync,
   db: Kysely<Schema>,
   all: Readonly<Record<string, Migration>>,
 ): Promise<string | undefined> {
@@ -122,7 +121,7 @@ async function migrate(
   let copy: string | undefined
   if (last !== undefined && done.length < Object.keys(all).length) {
     copy = `${path}.before-upgrade-from-${last}`
-    await backupTo(database, copy, true)
+    await backupTo(path, copy, true)
   }
   const { error } = await migrator.migrateToLatest()
   if (error !== undefined) throw sqliteError(error, `cannot migrate the database ${path}`)
@@ -138,18 +137,21 @@ async function executedMigrations(db: Kysely<Schema>): Promise<string[]> {
 }
 
 /**
- * Copies an open database, consistently, to a file that only its owner may read. The copy appears under its name when
+ * Copies a database that may be in use, consistently, to a file that only its owner may read. The copy appears under its name when
  * it is complete and on the disk.
  */
-export async function backupTo(database: DatabaseSync, path: string, replace: boolean): Promise<void> {
+export async function backupTo(source: string, path: string, replace: boolean): Promise<void> {
   if (!replace && existsSync(path)) {
     throw new DatastoreError('ERR_DATASTORE_IO', `a file named ${path} exists already`)
   }
   const making = `${path}.creating`
+  let database: DatabaseSync | undefined
   try {
     rmSync(making, { force: true })
     createPrivateFile(making)
-    await backup(database, making)
+    // On a connection of its own, all in one step: writers go on, and the copy is of one moment.
+    database = new DatabaseSync(source, { readOnly: true })
+    await backup(database, making, { rate: 2 ** 30 })
     const file = openSync(making, 'r+')
     try {
       fsyncSync(file)
@@ -161,6 +163,8 @@ export async function backupTo(database: DatabaseSync, path: string, replace: bo
   } catch (error) {
     rmSync(making, { force: true })
     throw sqliteError(error, `cannot copy the database to ${path}`)
+  } finally {
+    database?.close()
   }
 }
 
@@ -184,7 +188,7 @@ export async function openDatabase(options: OpenOptions): Promise<OpenDatabase> 
     database.exec('pragma journal_size_limit = 67108864')
     const connection = new SqliteConnection(database)
     const db = kyselyOver(database, connection)
-    const backedUpTo = await migrate(path, database, db, options.migrations ?? ownMigrations)
+    const backedUpTo = await migrate(path, db, options.migrations ?? ownMigrations)
     const history = settleHistory(path, database, readHistoryFile(path))
     return { database, connection, db, history, backedUpTo }
   } catch (error) {

@@ -84,7 +84,7 @@ class DatabaseThread {
 
   async #backup(id: number, path: string): Promise<void> {
     try {
-      await backupTo(this.#open.database, path, false)
+      await backupTo(this.#path, path, false)
       this.send({ kind: 'done', replies: [{ id, ok: true, value: undefined }], commit: undefined, unreadable: [] })
     } catch (error) {
       const failed = plainError(sqliteError(error, 'cannot back up the database'))
