@@ -110,6 +110,7 @@ function readPlugin(
     return undefined
   }
   const dataPath = `${path}.plugin_data`
+  if (data[0] !== undefined) reader.place(dataPath, data[0].position)
   const nodes = data.flatMap(node => openText(reader, node, dataPath))
   const accepted = reader.section(plugin.schema, nodes, dataPath, { zeroIsUnset: false })
   const origin = { file: reader.source, ...position }

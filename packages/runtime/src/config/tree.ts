@@ -53,7 +53,7 @@ export function integerValue(text: string): number {
   const negative = text.startsWith('-')
   const digits = text.replace(/^[+-]/, '')
   const value = Number(/^0[0-7]+$/.test(digits) ? `0o${digits.slice(1)}` : digits)
-  return negative ? -value : value
+  return negative && value !== 0 ? -value : value
 }
 
 /** A plain value for what is kept as it is: repeated keys become one; nested objects are merged, of anything else the last wins. */
