@@ -5,8 +5,11 @@ import { MAX_CHAIN_CERTIFICATES } from '../svid/x509-leaf.ts'
 import { type VerifiedX509Svid, verifyX509Svid } from '../svid/x509-verify.ts'
 import type { Authorizer } from './authorizer.ts'
 
-/** Who a verified connection is with. Kept beside the socket, so that nothing a peer sends can set it. */
-const peers = new WeakMap<TLSSocket, VerifiedX509Svid>()
+/**
+ * Where a verified connection keeps who it is with: a property that only this module can name. A WeakMap would not do, because
+ * node:http2 hands out proxies of its sockets.
+ */
+const PEER = Symbol('verified peer')
 
 /**
  * The certificates that the peer of a finished handshake presented, leaf first, as DER; empty when it presented none.
@@ -48,7 +51,7 @@ export async function verifyPeer(
     const reason = cause instanceof Error ? cause.message : String(cause)
     throw new SpiffeError('ERR_TLS_PEER_REFUSED', `peer ${peer.id} is not authorized: ${reason}`, { cause })
   }
-  peers.set(socket, peer)
+  Object.defineProperty(socket, PEER, { value: peer, configurable: false })
   return peer
 }
 
@@ -58,7 +61,7 @@ export async function verifyPeer(
  * @throws {@link SpiffeError} `ERR_TLS_PEER_MISSING` for a socket that this package did not verify
  */
 export function peerOf(socket: TLSSocket): VerifiedX509Svid {
-  const peer = peers.get(socket)
+  const peer = (socket as { readonly [PEER]?: VerifiedX509Svid })[PEER]
   if (peer === undefined)
     throw new SpiffeError('ERR_TLS_PEER_MISSING', 'socket is not a verified SPIFFE TLS connection')
   return peer
