@@ -90,11 +90,12 @@ const unitMs: Readonly<Record<string, number>> = {
 }
 
 export function parseGoDuration(text: string): number {
-  const match = /^([+-]?)((?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+|0)$/.exec(text)
+  // Written so that digits can be matched in one way only: `\d+\.?\d*` takes quadratic time on a long number.
+  const match = /^([+-]?)((?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+|0)$/.exec(text)
   if (match === null) throw new Error('parse error')
   if (match[2] === '0') return 0
   let total = 0
-  for (const [, number, unit] of (match[2] ?? '').matchAll(/(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)/g)) {
+  for (const [, number, unit] of (match[2] ?? '').matchAll(/(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)/g)) {
     total += Number(number) * (unitMs[unit ?? ''] ?? 0)
   }
   if (total > 9_223_372_036_854) throw new Error('value out of range')
