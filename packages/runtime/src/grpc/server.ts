@@ -162,7 +162,10 @@ export class GrpcServer implements AsyncDisposable {
       deadlineMs: typeof deadline === 'number' ? deadline : deadline.getTime(),
     })
     this.#calls.add(call)
-    raw.on('cancelled', () => call.abortByCaller(Date.now()))
+    // Also said after every call that has ended well.
+    raw.on('cancelled', () => {
+      if (this.#calls.has(call)) call.abortByCaller(Date.now())
+    })
     if (this.#stopping && method.methodKind !== 'unary')
       call.abort(new GrpcError('UNAVAILABLE', 'the server is stopping'))
     return call

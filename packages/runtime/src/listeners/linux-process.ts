@@ -29,11 +29,11 @@ export class SystemCallError extends Error {
 }
 
 interface LibC {
-  getsockopt(fd: number, level: number, option: number, value: Buffer, length: Buffer): number
-  pidfdOpen(number: number, pid: number, flags: number): number
-  poll(fds: Buffer, count: number, timeoutMs: number): number
-  flock(fd: number, operation: number): number
-  errno(): number
+  readonly getsockopt: (fd: number, level: number, option: number, value: Buffer, length: Buffer) => number
+  readonly pidfdOpen: (number: number, pid: number, flags: number) => number
+  readonly poll: (fds: Buffer, count: number, timeoutMs: number) => number
+  readonly flock: (fd: number, operation: number) => number
+  readonly errno: () => number
 }
 
 let loaded: LibC | undefined

@@ -381,8 +381,8 @@ describe('PROXY protocol', () => {
     const { promise, resolve } = Promise.withResolvers<string>()
     const before = house.refused.length
     const client = dial(house.port, {}, raw)
-    client.secured.then(() => resolve('in'))
-    client.closed.then(() => resolve('out'))
+    void client.secured.then(() => resolve('in'))
+    void client.closed.then(() => resolve('out'))
     const outcome = await promise
     if (outcome === 'out') await until(() => house.refused.length > before)
     else await until(() => house.server.connectionCount > 0)

@@ -169,7 +169,7 @@ class Listener implements TlsListener {
           ? reason
           : new ListenerError(
               'ERR_PEER_TLS',
-              `a connection was refused: ${reason instanceof Error ? reason.message : reason}`,
+              `a connection was refused: ${reason instanceof Error ? reason.message : String(reason)}`,
               {
                 cause: reason,
               },

@@ -61,7 +61,7 @@ export async function listenUnix(options: UnixListenerOptions): Promise<UnixList
   return {
     path,
     // Closing unlinks the socket. Connections that were accepted are their owners' to end.
-    [Symbol.asyncDispose]: () => new Promise<void>(done => void stopListening(server, done)),
+    [Symbol.asyncDispose]: () => stopListening(server),
   }
 }
 
@@ -152,8 +152,8 @@ async function listen(server: Server, path: string, mode: number): Promise<void>
   server.on('error', () => undefined)
 }
 
-function stopListening(server: Server, done: () => void): void {
+async function stopListening(server: Server): Promise<void> {
   // close() reports only when the last connection has ended; the socket stops listening and is unlinked at once.
   server.close()
-  setImmediate(done)
+  await new Promise<void>(done => setImmediate(done))
 }

@@ -5,7 +5,7 @@ import { ListenerError } from './listener-error.ts'
 /** The PROXY protocol of HAProxy, versions 1 and 2: the first bytes of a connection in which a proxy says whose connection it passes on. */
 
 /** Where a connection comes from, by the word of the proxy. Undefined: the proxy speaks for itself (`LOCAL`, `UNKNOWN`, other families). */
-export type ProxySource = { readonly address: string; readonly port: number } | undefined
+type ProxySource = { readonly address: string; readonly port: number } | undefined
 
 const V1_START = Buffer.from('PROXY ', 'latin1')
 /** Section 2.1: the longest line, with CR LF. */

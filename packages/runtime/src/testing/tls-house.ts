@@ -30,7 +30,7 @@ export async function tlsHouse(options: TlsHouseOptions = {}) {
     .add(bundleV1.Bundle, {
       async getBundle(_request, call) {
         const peer = call.peer.kind === 'tls' ? call.peer : undefined
-        return { trustDomain: `${peer?.identity?.spiffeId ?? 'anonymous'} ${peer?.address}` }
+        return { trustDomain: `${peer?.identity?.spiffeId.toString() ?? 'anonymous'} ${peer?.address}` }
       },
     })
     .add(agentV1.Agent, {
@@ -63,7 +63,7 @@ export async function tlsHouse(options: TlsHouseOptions = {}) {
     /** What a client of the house checks about the server. */
     verifyServer: async (chain: readonly Uint8Array[]) => {
       const { id } = await verifyX509Svid(chain, bundle, { now: options.clock?.now() })
-      if (!id.equals(serverId)) throw new Error(`the server is ${id}, not ${serverId}`)
+      if (!id.equals(serverId)) throw new Error(`the server is ${id.toString()}, not ${serverId.toString()}`)
     },
     async [Symbol.asyncDispose]() {
       await listener[Symbol.asyncDispose]()
