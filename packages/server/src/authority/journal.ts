@@ -1,0 +1,71 @@
+import { isJsonObject, type JsonValue, parseJsonObjectStrict } from '@plastron/pki'
+import { type AuthorityKind, type AuthorityStatus, authorityKinds, type SlotId } from './authority.ts'
+
+/** What the journal remembers of one authority. The key itself stays in the key manager. */
+export interface JournalRecord {
+  readonly authorityId: string
+  readonly slot: SlotId
+  readonly status: AuthorityStatus
+  /** Seconds since 1970. */
+  readonly issuedAt: number
+  readonly notAfter: number
+  /** X.509: the DER of the certificate and of the chain above it. Others: the SPKI of the public key alone. */
+  readonly documents: readonly Uint8Array[]
+}
+
+/** A server's own record of its authorities, newest last; at most {@link maxRecords} of each kind (SRV-ISS-073). */
+export type Journal = Readonly<Record<AuthorityKind, readonly JournalRecord[]>>
+
+export const maxRecords = 10
+const formatVersion = 1
+
+export const emptyJournal: Journal = { x509: [], jwt: [], wit: [] }
+
+/** The journal with a record added, or replaced where one of that authority is there. */
+export function withRecord(journal: Journal, kind: AuthorityKind, record: JournalRecord): Journal {
+  const others = journal[kind].filter(({ authorityId }) => authorityId !== record.authorityId)
+  return { ...journal, [kind]: [...others, record].slice(-maxRecords) }
+}
+
+export function encodeJournal(journal: Journal): Uint8Array {
+  const records = (kind: AuthorityKind) =>
+    journal[kind].map(record => ({
+      ...record,
+      documents: record.documents.map(der => Buffer.from(der).toString('base64')),
+    }))
+  const content = { version: formatVersion, x509: records('x509'), jwt: records('jwt'), wit: records('wit') }
+  return Buffer.from(JSON.stringify(content))
+}
+
+/** @throws Error saying what is wrong. */
+export function decodeJournal(data: Uint8Array): Journal {
+  const content = parseJsonObjectStrict(Buffer.from(data).toString('utf8'))
+  if (content.version !== formatVersion)
+    throw new Error(`its version is ${String(content.version)}, this program knows ${formatVersion}`)
+  const journal = { ...emptyJournal } as Record<AuthorityKind, readonly JournalRecord[]>
+  for (const kind of authorityKinds) {
+    const list = content[kind]
+    if (!Array.isArray(list)) throw new Error(`it has no list of ${kind} authorities`)
+    journal[kind] = list.map(readRecord)
+  }
+  return journal
+}
+
+function readRecord(value: JsonValue): JournalRecord {
+  if (!isJsonObject(value)) throw new Error('a record is no object')
+  const { authorityId, slot, status, issuedAt, notAfter, documents } = value
+  if (typeof authorityId !== 'string' || typeof issuedAt !== 'number' || typeof notAfter !== 'number')
+    throw new Error('a record lacks a member')
+  if (slot !== 'A' && slot !== 'B') throw new Error('a record has an unknown slot')
+  if (status !== 'prepared' && status !== 'active' && status !== 'old')
+    throw new Error('a record has an unknown status')
+  if (!Array.isArray(documents)) throw new Error('a record has no documents')
+  return {
+    authorityId,
+    slot,
+    status,
+    issuedAt,
+    notAfter,
+    documents: documents.map(text => Uint8Array.from(Buffer.from(String(text), 'base64'))),
+  }
+}

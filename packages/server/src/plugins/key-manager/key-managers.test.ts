@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict'
+import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { describeKeyManagerContract } from './contract.ts'
+import { DiskKeyManager } from './disk.ts'
+import { KeyManagerError } from './key-manager.ts'
+import { MemoryKeyManager } from './memory.ts'
+
+async function temporaryFolder(): Promise<{ path: string } & AsyncDisposable> {
+  const path = await mkdtemp(join(tmpdir(), 'plastron-keys-'))
+  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) }
+}
+
+describeKeyManagerContract('memory', async () => {
+  const manager = new MemoryKeyManager()
+  return { manager, [Symbol.asyncDispose]: () => manager[Symbol.asyncDispose]() }
+})
+
+describeKeyManagerContract('disk', async () => {
+  const folder = await temporaryFolder()
+  const path = join(folder.path, 'keys.json')
+  const manager = await DiskKeyManager.open(path)
+  return {
+    manager,
+    reopen: () => DiskKeyManager.open(path),
+    [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
+  }
+})
+
+test('SRV-PLG-031 C53-5 the key file is 0600 and its folder 0700, whatever the umask', async () => {
+  await using folder = await temporaryFolder()
+  const path = join(folder.path, 'new', 'keys.json')
+  const manager = await DiskKeyManager.open(path)
+  await manager.generateKey('A', 'ec-p256')
+  assert.equal((await stat(path)).mode & 0o777, 0o600)
+  assert.equal((await stat(join(folder.path, 'new'))).mode & 0o777, 0o700)
+  assert.deepEqual(await readdir(join(folder.path, 'new')), ['keys.json'])
+})
+
+test('a key file damaged at any place is refused by name and left as it is', async () => {
+  await using folder = await temporaryFolder()
+  const path = join(folder.path, 'keys.json')
+  await (await DiskKeyManager.open(path)).generateKey('A', 'ec-p256')
+  const good = await readFile(path)
+  for (const bad of [
+    ...Array.from({ length: 20 }, (_, part) => good.subarray(0, Math.floor((good.length * part) / 20))),
+    Buffer.from(good.toString().replace(/"A"/, '"B"')),
+    Buffer.concat([good, Buffer.from('x')]),
+    Buffer.from(good.toString().replace('"version": 1', '"version": 2')),
+  ]) {
+    await writeFile(path, bad)
+    await assert.rejects(
+      DiskKeyManager.open(path),
+      (error: unknown) =>
+        error instanceof KeyManagerError && error.code === 'ERR_KEY_CORRUPT' && error.message.includes(path),
+    )
+    assert.deepEqual(await readFile(path), bad)
+  }
+})
+
+test('a key file of SPIRE is refused with the reason', async () => {
+  await using folder = await temporaryFolder()
+  const path = join(folder.path, 'keys.json')
+  await writeFile(path, '{"keys":{"x509-CA-A":"MHcCAQEE"}}')
+  await assert.rejects(DiskKeyManager.open(path), /was written by SPIRE/)
+})
+
+test('S3 a key that cannot be written is not handed out, and the old one stays', {
+  skip: process.getuid?.() === 0 ? 'root writes everywhere' : false,
+}, async () => {
+  await using folder = await temporaryFolder()
+  const path = join(folder.path, 'keys.json')
+  const manager = await DiskKeyManager.open(path)
+  const old = await manager.generateKey('A', 'ec-p256')
+  await chmod(folder.path, 0o500)
+  await assert.rejects(
+    manager.generateKey('A', 'ec-p256'),
+    (error: unknown) => error instanceof KeyManagerError && error.code === 'ERR_KEY_STORAGE',
+  )
+  await chmod(folder.path, 0o700)
+  assert.ok((await manager.getKey('A'))?.signer.publicKey.equals(old.signer.publicKey))
+})
