@@ -24,7 +24,7 @@ export const systemClock: SpiffeClock = {
 }
 
 /** How often waiting code looks at the wall time: a timer of the system stands still while a machine sleeps. */
-export const RECHECK_MS = 30_000
+const RECHECK_MS = 30_000
 
 /**
  * Runs `callback` once the wall time has reached `time`, at once when it has already. Looks at the wall time at least

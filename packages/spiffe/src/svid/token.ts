@@ -92,7 +92,7 @@ export function subjectOf(kind: TokenKind, claims: Claims): SpiffeId {
 const MAX_SECONDS = 8_640_000_000_000
 
 /** A NumericDate claim: whole seconds of the years that a Date can hold. */
-export function timeClaim(kind: TokenKind, claims: Claims, name: 'exp' | 'nbf' | 'iat'): Date | undefined {
+function timeClaim(kind: TokenKind, claims: Claims, name: 'exp' | 'nbf' | 'iat'): Date | undefined {
   const seconds = claim(claims, name)
   if (seconds === undefined) return undefined
   if (typeof seconds !== 'number' || !Number.isSafeInteger(seconds) || seconds < 0 || seconds > MAX_SECONDS) {

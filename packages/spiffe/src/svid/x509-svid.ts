@@ -23,7 +23,7 @@ export class X509Svid {
    * @throws {@link SpiffeError} `ERR_X509_SVID_EMPTY`, `ERR_X509_SVID_SYNTAX` for too long a chain, `ERR_X509_SVID_URI`,
    * `ERR_X509_SVID_LEAF`, `ERR_X509_SVID_INTERMEDIATE`, `ERR_X509_SVID_KEY`
    */
-  constructor(certificates: readonly Certificate[], privateKey: PrivateKey, hint?: string | undefined) {
+  constructor(certificates: readonly Certificate[], privateKey: PrivateKey, hint?: string) {
     const [leaf, ...rest] = certificates
     if (leaf === undefined) throw new SpiffeError('ERR_X509_SVID_EMPTY', 'X509-SVID has no certificates')
     if (certificates.length > MAX_CHAIN_CERTIFICATES) {
@@ -49,7 +49,7 @@ export class X509Svid {
    *
    * @throws {@link SpiffeError} as the constructor, and `ERR_X509_SVID_SYNTAX`
    */
-  static parseDer(chain: Uint8Array, pkcs8: Uint8Array, hint?: string | undefined): X509Svid {
+  static parseDer(chain: Uint8Array, pkcs8: Uint8Array, hint?: string): X509Svid {
     const certificates = readable('certificates', () =>
       Certificate.parseConcatenated(chain, { maxCertificates: MAX_CHAIN_CERTIFICATES }),
     )
@@ -67,7 +67,7 @@ export class X509Svid {
    *
    * @throws {@link SpiffeError} as the constructor, and `ERR_X509_SVID_SYNTAX`
    */
-  static parsePem(chain: string, key: string = chain, hint?: string | undefined): X509Svid {
+  static parsePem(chain: string, key: string = chain, hint?: string): X509Svid {
     const certificates = readable('certificates', () =>
       pemDecode(chain)
         .filter(block => block.label === 'CERTIFICATE')

@@ -29,11 +29,11 @@ export interface FakeCall {
   readonly headers: IncomingHttpHeaders
   readonly stream: ServerHttp2Stream
   /** Ends the call with a status and no message. */
-  fail(status: GrpcStatusCode, message: string): void
+  readonly fail: (status: GrpcStatusCode, message: string) => void
   /** Begins a good answer. */
-  respond(): void
+  readonly respond: () => void
   /** Sends raw bytes as they are, for faults. */
-  write(bytes: Uint8Array): void
+  readonly write: (bytes: Uint8Array) => void
 }
 
 /** What a {@link FakeWorkloadApi} is made of. */

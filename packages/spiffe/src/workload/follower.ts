@@ -124,7 +124,8 @@ export class Follower<T> implements AsyncDisposable {
 
   #notify(value: T | undefined): void {
     this.#guard(() => this.#events.onChange?.(value))
-    for (const listener of [...this.#listeners]) this.#guard(() => listener(value))
+    const listeners = [...this.#listeners]
+    for (const listener of listeners) this.#guard(() => listener(value))
   }
 
   #report(error: unknown): void {
@@ -133,7 +134,8 @@ export class Follower<T> implements AsyncDisposable {
     } catch {
       // The error callback is the last place an error can go; what it throws itself must not stop the source.
     }
-    for (const listener of [...this.#listeners]) this.#guard(() => listener(undefined, error))
+    const listeners = [...this.#listeners]
+    for (const listener of listeners) this.#guard(() => listener(undefined, error))
   }
 
   /** What a listener throws goes to the error callback, so that one listener does not stop the source or the others. */

@@ -38,17 +38,17 @@ export function readX509Context(answer: workload.X509SVIDResponse): X509Context 
 
 /** Reads an answer with X.509 bundles. @throws {@link SpiffeError} */
 export function readX509Bundles(answer: workload.X509BundlesResponse): X509BundleSet {
-  return new X509BundleSet(bundlesOf(answer.bundles, X509Bundle.parseDer))
+  return new X509BundleSet(bundlesOf(answer.bundles, (trustDomain, der) => X509Bundle.parseDer(trustDomain, der)))
 }
 
 /** Reads an answer with JWT bundles. @throws {@link SpiffeError} */
 export function readJwtBundles(answer: workload.JWTBundlesResponse): JwtBundleSet {
-  return new JwtBundleSet(bundlesOf(answer.bundles, JwtBundle.parse))
+  return new JwtBundleSet(bundlesOf(answer.bundles, (trustDomain, jwks) => JwtBundle.parse(trustDomain, jwks)))
 }
 
 /** Reads an answer with WIT bundles. @throws {@link SpiffeError} */
 export function readWitBundles(answer: workload.WITBundlesResponse): WitBundleSet {
-  return new WitBundleSet(bundlesOf(answer.bundles, WitBundle.parse))
+  return new WitBundleSet(bundlesOf(answer.bundles, (trustDomain, jwks) => WitBundle.parse(trustDomain, jwks)))
 }
 
 /** Reads an answer with JWT-SVIDs for an audience. @throws {@link SpiffeError} */

@@ -14,7 +14,10 @@ export interface SourceOptions {
 }
 
 /** The client of a source and whether the source has to close it. */
-export function clientOf(options: SourceOptions): { readonly client: WorkloadApiClient; close(): Promise<void> } {
+export function clientOf(options: SourceOptions): {
+  readonly client: WorkloadApiClient
+  readonly close: () => Promise<void>
+} {
   if (options.client !== undefined) return { client: options.client, close: () => Promise.resolve() }
   const client = new WorkloadApiClient(options.clientOptions)
   return { client, close: () => client[Symbol.asyncDispose]() }
