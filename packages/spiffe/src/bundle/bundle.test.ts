@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { describe, test } from 'node:test'
 import { PrivateKey, type PublicKey } from '@plastron/pki'
 import { TrustDomain } from '../id/spiffe-id.ts'
 import { SpiffeError, type SpiffeErrorCode } from '../spiffe-error.ts'
 import { TestAuthority } from '../testing/index.ts'
 import { Bundle } from './bundle.ts'
+import { X509Bundle } from './x509-bundle.ts'
 
 const td = TrustDomain.parse('example.org')
 const authority = await TestAuthority.create({ trustDomain: td })
@@ -127,6 +129,27 @@ describe('SPIFFE bundle', () => {
     refused('ERR_BUNDLE_KEY', { keys: [{ ...x509Entry, x5c: [1] }] })
     // A kid on an x509 entry breaks a rule for issuers only.
     assert.equal(parse({ keys: [{ ...x509Entry, kid: 'x' }] }).x509Authorities.length, 1)
+  })
+
+  test('an authority with a key that nothing verifies with is ignored when read and refused when published', () => {
+    const made = spawnSync('openssl', [
+      'req',
+      '-x509',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:secp224r1',
+      '-nodes',
+      '-subj',
+      '/CN=odd',
+      '-keyout',
+      '/dev/null',
+    ])
+    const odd = X509Bundle.parsePem(td, made.stdout.toString())
+    assert.equal(odd.x509Authorities.length, 1)
+    const entry = { ...x509Entry, x5c: [Buffer.from(odd.toDer()).toString('base64')] }
+    assert.ok(parse({ keys: [entry, x509Entry] }).x509Authorities[0]?.equals(authority.root))
+    assert.throws(() => Bundle.fromBundles(odd).marshal(), { code: 'ERR_BUNDLE_KEY', message: /CN=odd/ })
   })
 
   test('LIB-BND-011 a jwt or wit entry without kid refuses the bundle, two keys under one kid too', () => {

@@ -127,9 +127,20 @@ function readCertificate(jwk: JsonObject, index: number): Certificate | undefine
     throw new SpiffeError('ERR_BUNDLE_KEY', `"x5c" of key ${index} is not canonical base64`)
   }
   try {
-    return Certificate.parse(der)
+    const certificate = Certificate.parse(der)
+    return isUsable(certificate) ? certificate : undefined
   } catch (cause) {
     throw badKey(index, cause)
+  }
+}
+
+/** False for a certificate whose key is of a kind that nothing here verifies with; as for other unsupported keys. */
+function isUsable(certificate: Certificate): boolean {
+  try {
+    return certificate.publicKey !== undefined
+  } catch (cause) {
+    if (cause instanceof PkiError && cause.code === 'ERR_PKI_KEY_UNSUPPORTED') return false
+    throw cause
   }
 }
 
@@ -159,12 +170,18 @@ export function member(object: JsonObject, name: string): unknown {
   return Object.hasOwn(object, name) ? object[name] : undefined
 }
 
-/** The JWK of an X.509 authority, as a bundle carries it. */
+/**
+ * The JWK of an X.509 authority, as a bundle carries it.
+ *
+ * @throws {@link SpiffeError} `ERR_BUNDLE_KEY` for a key of an unsupported kind, which a JWK cannot be written for
+ */
 export function certificateJwk(certificate: Certificate): object {
-  return {
-    use: 'x509-svid',
-    ...certificate.publicKey.toJwk(),
-    x5c: [Buffer.from(certificate.der).toString('base64')],
+  const x5c = [Buffer.from(certificate.der).toString('base64')]
+  try {
+    return { use: 'x509-svid', ...certificate.publicKey.toJwk(), x5c }
+  } catch (cause) {
+    const name = quote(certificate.subject.toString())
+    throw new SpiffeError('ERR_BUNDLE_KEY', `X.509 authority ${name} has a key that cannot be published`, { cause })
   }
 }
 

@@ -327,10 +327,8 @@ describe('sessions and lifetimes', () => {
       await echo(socket)
       assert.deepEqual(expiring, [])
       clock.advance(1_799_000 - 1_790_000)
-      assert.deepEqual(
-        expiring.toSorted((a, b) => a.localeCompare(b)),
-        ['client', 'server'],
-      )
+      assert.equal(expiring.length, 2)
+      assert.deepEqual(new Set(expiring), new Set(['client', 'server']))
       await echo(socket)
       assert.ok(clock.now().getTime() - begin < 1_800_000)
       clock.advance(2000)
