@@ -22,7 +22,8 @@ export function clientOptions(options: ChannelOptions): ClientOptions {
     'grpc.service_config': '{}',
     'grpc.enable_http_proxy': 0,
     'grpc.enable_channelz': 0,
-    'grpc.enable_retries': 0,
+    // Only those that are safe: what a server says it has not begun. Without a policy, and none is taken, nothing else is repeated.
+    'grpc.enable_retries': 1,
     'grpc.use_local_subchannel_pool': 1,
     'grpc.max_receive_message_length': options.maxResponseBytes ?? 64 << 20,
     'grpc.max_send_message_length': -1,

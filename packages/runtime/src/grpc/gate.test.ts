@@ -305,6 +305,6 @@ describe('safeguards', () => {
     assert.equal(options['grpc.service_config_disable_resolution'], 1)
     assert.equal(options['grpc.service_config'], '{}')
     assert.equal(options['grpc.enable_http_proxy'], 0)
-    assert.equal(options['grpc.enable_retries'], 0)
+    assert.equal(options['grpc.enable_retries'], 1)
   })
 })

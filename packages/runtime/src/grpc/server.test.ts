@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { join } from 'node:path'
@@ -309,6 +310,55 @@ describe('interceptors', () => {
     ])
     assert.equal((await rejection(agents.deleteAgent({}))).code, 'PERMISSION_DENIED')
     assert.deepEqual(log, ['logger', 'metrics', 'authorization of someone', 'metrics end', 'logger end'])
+  })
+})
+
+describe('connections', () => {
+  test('SRV-RUN-009 one that has reached its age takes no new calls, while a stream on it goes on', async () => {
+    await using house = await serve({ safeguards: { maxConnectionAgeMs: 50 } }, server =>
+      server
+        .add(workload.SpiffeWorkloadAPI, {
+          async *fetchX509Bundles(_request, call) {
+            yield {}
+            await once(call.signal, 'abort')
+          },
+        })
+        .add(agentV1.Agent, { countAgents: async () => ({ count: 1 }) }),
+    )
+    const stream = house.channel.client(workload.SpiffeWorkloadAPI).fetchX509Bundles({})[Symbol.asyncIterator]()
+    await stream.next()
+    assert.equal(house.server.connectionCount, 1)
+    while (house.server.connectionCount < 2) {
+      assert.equal((await house.channel.client(agentV1.Agent).countAgents({})).count, 1)
+      await new Promise(setImmediate)
+    }
+    assert.equal(house.server.callCount, 1)
+    await stream.return?.()
+  })
+
+  test('a caller that dies in the middle of a stream ends its handler', async () => {
+    const ended = Promise.withResolvers<GrpcError | undefined>()
+    await using house = await serve({}, server =>
+      server.add(workload.SpiffeWorkloadAPI, {
+        async *fetchX509Bundles(_request, call) {
+          yield {}
+          await once(call.signal, 'abort')
+          ended.resolve(call.endReason)
+        },
+      }),
+    )
+    const module = (path: string) => JSON.stringify(new URL(path, import.meta.url).href)
+    const code = `
+      import { workload } from '@plastron/api'
+      import { connectUnix } from ${module('./connect-unix.ts')}
+      const client = connectUnix(process.argv[1]).client(workload.SpiffeWorkloadAPI)
+      for await (const _ of client.fetchX509Bundles({})) console.log('streaming')`
+    const cwd = new URL('.', import.meta.url)
+    const child = spawn(process.execPath, ['--input-type=module', '-e', code, house.path], { cwd })
+    await once(child.stdout, 'data')
+    child.kill('SIGKILL')
+    assert.equal((await ended.promise)?.code, 'CANCELLED')
+    while (house.server.connectionCount > 0) await new Promise(setImmediate)
   })
 })
 

@@ -287,6 +287,47 @@ describe('bounds', () => {
   })
 })
 
+describe('odd handshakes', () => {
+  test('a chain of 100 certificates, a certificate twice, and a chain in the wrong order', async () => {
+    await using house = await tlsHouse()
+    const { key, chain } = await house.identity('spiffe://example.org/agent', 3600, 2)
+    const [leaf, first, second] = chain as [Uint8Array, Uint8Array, Uint8Array]
+    const strangers = await Promise.all(Array.from({ length: 5 }, () => TestAuthority.create()))
+    const more = strangers.map(({ root }) => root.der)
+    const many = Array.from({ length: 20 }, () => more).flat()
+    assert.match(await whoAmI(house, { key, chain: [leaf, second, first] }), /agent/)
+    // Node shows a chain with a certificate twice only up to there: such a client is refused.
+    await assert.rejects(whoAmI(house, { key, chain: [leaf, first, first, second, second] }), { code: 'UNAVAILABLE' })
+    assert.match(await whoAmI(house, { key, chain: [leaf, first, second, ...more] }), /agent/)
+    await whoAmI(house, { key, chain: [leaf, first, second, ...many] }).catch(error =>
+      assert.ok(error instanceof GrpcError),
+    )
+    assert.equal(await whoAmI(house), 'anonymous 127.0.0.1')
+  })
+
+  test('a name of any length in SNI, and one that is no name', async () => {
+    await using house = await tlsHouse()
+    for (const servername of ['x'.repeat(255), 'a..b', '-', '\u00e9.example']) {
+      const client = dial(house.port, { servername })
+      await Promise.race([client.secured, client.closed])
+      client.socket.destroy()
+    }
+    assert.equal(await whoAmI(house), 'anonymous 127.0.0.1')
+  })
+
+  test('a TLS 1.2 client cannot renegotiate', async () => {
+    await using house = await tlsHouse()
+    const client = dial(house.port, { maxVersion: 'TLSv1.2' })
+    const socket = await client.secured
+    const error = await new Promise<Error | null>(done => {
+      socket.renegotiate({}, done)
+      void client.closed.then(() => done(new Error('closed')))
+    })
+    assert.ok(error)
+    socket.destroy()
+  })
+})
+
 describe('what the listener shows', () => {
   test('a new certificate is shown on new connections, and old ones go on', async () => {
     await using house = await tlsHouse()
