@@ -1,27 +1,35 @@
 import type { Position } from './problem.ts'
 import type { SyntaxProblem } from './tree.ts'
 
-/** Knows lines and columns of a text. */
+/** Knows lines and columns of a text. Each question takes logarithmic time, so that a text of one long line costs no more than another. */
 export class TextPositions {
   readonly #lineStarts: number[] = [0]
-  readonly #text: string
+  /** Where the second halves of surrogate pairs stand, which are no characters of their own. */
+  readonly #halves: number[] = []
 
   constructor(text: string) {
-    this.#text = text
     for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) this.#lineStarts.push(at + 1)
+    for (const pair of text.matchAll(/[\ud800-\udbff][\udc00-\udfff]/g)) this.#halves.push(pair.index + 1)
   }
 
   at(offset: number): Position {
-    let low = 0
-    let high = this.#lineStarts.length - 1
-    while (low < high) {
-      const middle = (low + high + 1) >> 1
-      if ((this.#lineStarts[middle] ?? 0) <= offset) low = middle
-      else high = middle - 1
-    }
-    const start = this.#lineStarts[low] ?? 0
-    return { line: low + 1, column: [...this.#text.slice(start, Math.min(offset, start + 10_000))].length + 1 }
+    const line = countUpTo(this.#lineStarts, offset)
+    const start = this.#lineStarts[line - 1] ?? 0
+    const halves = countUpTo(this.#halves, offset - 1) - countUpTo(this.#halves, start - 1)
+    return { line, column: offset - start - halves + 1 }
   }
+}
+
+/** How many of the sorted numbers are not above `limit`. */
+function countUpTo(sorted: readonly number[], limit: number): number {
+  let low = 0
+  let high = sorted.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((sorted[middle] as number) <= limit) low = middle + 1
+    else high = middle
+  }
+  return low
 }
 
 const simpleEscapes: Readonly<Record<string, string>> = {
