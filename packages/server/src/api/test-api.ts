@@ -58,7 +58,8 @@ export async function openTestApi(
 ): Promise<TestApi> {
   await using stack = new AsyncDisposableStack()
   const house = stack.use(await openTestDatastore())
-  const clock = new FakeClock(new Date(house.now * 1000))
+  // Deadlines of calls are wall time; the datastore's time is the test's own.
+  const clock = new FakeClock(new Date())
   const now = (): Date => new Date(house.now * 1000)
   const registry = stack.use(await openRegistry({ datastore: house.store, trustDomain: trustDomain.name, now }))
   const log = recordingLogger()
@@ -125,4 +126,11 @@ export async function rejection(call: Promise<unknown>): Promise<GrpcError> {
     throw error
   }
   throw new Error('the call succeeded')
+}
+
+/** Everything that a stream gives. */
+export async function collect<T>(stream: AsyncIterable<T>): Promise<T[]> {
+  const items: T[] = []
+  for await (const item of stream) items.push(item)
+  return items
 }
