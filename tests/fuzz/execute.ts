@@ -46,8 +46,9 @@ async function judge(target: FuzzTarget, input: Uint8Array): Promise<Outcome> {
 
 /** An error's message without the values in it: two inputs refused for the same reason at another place have the same shape. */
 function shape(error: unknown): string {
-  const message =
-    error instanceof Error ? `${(error as { code?: unknown }).code ?? error.name} ${error.message}` : 'thrown value'
+  if (!(error instanceof Error)) return 'a thrown value'
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : error.name
+  const message = `${code} ${error.message}`
   return message
     .replace(/"[^"]*"?/g, '"…"')
     .replace(/[0-9]+/g, 'N')

@@ -68,7 +68,7 @@ export function changeJson(json: string, random: Random): string {
     case 2: {
       const values = [...json.matchAll(/:("[^"]*"|[0-9.eE+-]+|true|false|null)/g)]
       if (values.length === 0) return json
-      const { index = 0, 0: text = '' } = random.pick(values)
+      const { index, 0: text } = random.pick(values)
       return `${json.slice(0, index)}:${random.pick(VALUES)}${json.slice(index + text.length)}`
     }
     case 3:
