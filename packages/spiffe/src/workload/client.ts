@@ -1,5 +1,5 @@
 import type { DescMessage, MessageInitShape, MessageShape } from '@bufbuild/protobuf'
-import { workload } from '@plastron/api'
+import * as workload from '@plastron/api/workload'
 import type { JwtBundleSet, WitBundleSet, X509BundleSet } from '../bundle/bundle-set.ts'
 import { delay, type SpiffeClock, systemClock } from '../clock.ts'
 import type { SpiffeId } from '../id/spiffe-id.ts'
@@ -314,4 +314,18 @@ export class WorkloadApiClient implements AsyncDisposable {
       await delay(this.#clock, backoff.next(), signal)
     }
   }
+}
+
+/**
+ * Makes a client for one use and disposes of it afterwards, whatever happens: `withWorkloadApi({}, client =>
+ * client.fetchX509Svid())`.
+ *
+ * @throws as `new WorkloadApiClient`, and what `use` throws
+ */
+export async function withWorkloadApi<T>(
+  options: WorkloadApiClientOptions,
+  use: (client: WorkloadApiClient) => Promise<T>,
+): Promise<T> {
+  await using client = new WorkloadApiClient(options)
+  return await use(client)
 }

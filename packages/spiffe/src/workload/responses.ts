@@ -1,5 +1,5 @@
 import { createPrivateKey } from 'node:crypto'
-import type { workload } from '@plastron/api'
+import type * as workload from '@plastron/api/workload'
 import { PrivateKey, parseJsonObjectStrict } from '@plastron/pki'
 import { JwtBundleSet, WitBundleSet, X509BundleSet } from '../bundle/bundle-set.ts'
 import { JwtBundle, WitBundle } from '../bundle/key-bundle.ts'
