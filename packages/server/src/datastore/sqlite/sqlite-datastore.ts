@@ -51,7 +51,12 @@ const file = import.meta.url.endsWith('.ts') ? './sqlite-worker.ts' : './sqlite-
  */
 export async function openSqliteDatastore(options: SqliteOptions): Promise<SqliteDatastore> {
   const workerData: WorkerOptions = { path: options.path, busyTimeoutMs: options.busyTimeoutMs ?? 10_000 }
-  const worker = new Worker(new URL(file, import.meta.url), { workerData, name: 'datastore', stdin: false })
+  const worker = new Worker(new URL(file, import.meta.url), {
+    workerData,
+    name: 'datastore',
+    // Its garbage is short-lived: a large nursery would only hold memory.
+    resourceLimits: { maxYoungGenerationSizeMb: 12 },
+  })
   const opened = await new Promise<Extract<FromWorker, { kind: 'open' }>>((resolve, reject) => {
     const onError = (cause: unknown): void =>
       reject(new DatastoreError('ERR_DATASTORE_IO', 'the datastore thread failed', { cause }))
