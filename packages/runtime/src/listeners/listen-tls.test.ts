@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { connect as connectTcp, type Socket } from 'node:net'
 import { describe, test } from 'node:test'
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
-import { bundleV1 } from '@plastron/api'
+import { agentV1, bundleV1 } from '@plastron/api'
 import { pemEncode } from '@plastron/pki'
 import { TestAuthority } from '@plastron/spiffe/testing'
 import { connectMutualTls } from '../grpc/connect-mutual-tls.ts'
@@ -401,8 +401,15 @@ describe('clients', () => {
     assert.match((await bundles.getBundle({})).trustDomain, /first/)
     identity = await house.identity('spiffe://example.org/second')
     assert.match((await bundles.getBundle({})).trustDomain, /first/)
+    const controller = new AbortController()
+    const running = channel.client(agentV1.Agent).countAgents({}, { signal: controller.signal })
+    await until(() => house.server.callCount === 1)
     channel.reconnect()
     assert.match((await bundles.getBundle({})).trustDomain, /second/)
+    assert.equal(house.server.callCount, 1)
+    assert.equal(house.server.connectionCount, 2)
+    controller.abort()
+    await assert.rejects(running, { name: 'AbortError' })
     await until(() => house.server.connectionCount === 1)
   })
 })
