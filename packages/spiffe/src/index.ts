@@ -9,7 +9,13 @@ export { matchAny, matchId, matchMemberOf, matchOneOf, type SpiffeIdMatcher } fr
 export { checkIdPath, checkIdPathSegment, idPath, joinIdPath } from './id/path.ts'
 export { SpiffeId, TrustDomain } from './id/spiffe-id.ts'
 export { isSpiffeError, SpiffeError, type SpiffeErrorCode } from './spiffe-error.ts'
-export { JwtSvid, type ParseInsecureOptions, type VerifyJwtSvidOptions, verifyJwtSvid } from './svid/jwt-svid.ts'
+export {
+  JwtSvid,
+  type ParseInsecureOptions,
+  tokenOfAuthorization,
+  type VerifyJwtSvidOptions,
+  verifyJwtSvid,
+} from './svid/jwt-svid.ts'
 export { type Claims, DEFAULT_LEEWAY_SECONDS, MAX_LEEWAY_SECONDS, MAX_TOKEN_LENGTH } from './svid/token.ts'
 export {
   type ProofOfPossession,

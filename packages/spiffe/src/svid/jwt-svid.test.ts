@@ -8,7 +8,7 @@ import { Bundle } from '../bundle/bundle.ts'
 import { BundleSet } from '../bundle/bundle-set.ts'
 import { SpiffeError, type SpiffeErrorCode } from '../spiffe-error.ts'
 import { TestAuthority } from '../testing/index.ts'
-import { JwtSvid, type VerifyJwtSvidOptions, verifyJwtSvid } from './jwt-svid.ts'
+import { JwtSvid, tokenOfAuthorization, type VerifyJwtSvidOptions, verifyJwtSvid } from './jwt-svid.ts'
 
 const now = new Date('2030-06-01T12:00:00Z')
 const seconds = now.getTime() / 1000
@@ -40,7 +40,7 @@ const encode = (value: unknown) =>
   Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url')
 
 describe('JWT-SVID', () => {
-  test('STD-JW-010 LIB-JWS-001 LIB-JWS-002 a good token verifies and gives its value', async () => {
+  test('STD-JW-010 LIB-JWS-001 LIB-JWS-002 LIB-JWS-009 a good token verifies and gives its value', async () => {
     const token = await sign({ extra: { a: [1] } })
     const svid = await verify(token)
     assert.equal(svid.id.toString(), 'spiffe://example.org/web')
@@ -324,6 +324,26 @@ describe('JWT-SVID', () => {
     await refused('ERR_JWT_SVID_SYNTAX', `${encode('['.repeat(5000))}.e30.AAAA`)
     await refused('ERR_JWT_SVID_SYNTAX', `${encode({ alg: 'ES256', kid: 'x' })}.${encode('{"a":'.repeat(1500))}.AAAA`)
     assert.ok(performance.now() - begin < 1000)
+  })
+
+  test('STD-JW-011 STD-JW-012 a token travels as a bearer token', async () => {
+    const token = await sign()
+    const header = (await verify(token)).authorization()
+    assert.equal(header, `Bearer ${token}`)
+    for (const good of [header, `bearer ${token}`, `BEARER ${token}`]) assert.equal(tokenOfAuthorization(good), token)
+    for (const bad of [
+      '',
+      'Bearer',
+      'Bearer ',
+      token,
+      `Basic ${token}`,
+      `Bearer  ${token}`,
+      `Bearer ${token} x`,
+      `Bearer ${token},Bearer x`,
+      `${header}\n`,
+    ]) {
+      assert.throws(() => tokenOfAuthorization(bad), { code: 'ERR_JWT_SVID_SYNTAX' })
+    }
   })
 
   test('LIB-JWS-003 parseInsecure checks everything but the signature and the key ID', async () => {

@@ -117,6 +117,15 @@ export class JwtSvid {
     return this.#token
   }
 
+  /**
+   * The value of the HTTP header `Authorization`, or of the gRPC metadata `authorization`, that presents this token. A secret.
+   *
+   * @see JWT-SVID standard, "Token Transmission"
+   */
+  authorization(): string {
+    return `Bearer ${this.#token}`
+  }
+
   /** Shows ID, audience, end and hint; not the token. */
   toJSON(): { id: string; audience: readonly string[]; expiresAt: string; hint?: string } {
     const shown = { id: this.id.toString(), audience: this.audience, expiresAt: this.expiresAt.toISOString() }
@@ -142,6 +151,18 @@ export function verifyJwtSvid(
   options: VerifyJwtSvidOptions,
 ): Promise<JwtSvid> {
   return JwtSvid.parseAndValidate(token, bundles, options)
+}
+
+/**
+ * The token of an HTTP header `Authorization`, or of gRPC metadata `authorization`, to be verified by {@link verifyJwtSvid}.
+ *
+ * @throws {@link SpiffeError} `ERR_JWT_SVID_SYNTAX` when it is not `Bearer` (in whatever case), one space and one token
+ * @see JWT-SVID standard, "Token Transmission"
+ */
+export function tokenOfAuthorization(header: string): string {
+  const [, token] = /^bearer ([A-Za-z0-9._-]+)$/i.exec(header) ?? []
+  if (token === undefined) throw tokenError('JWT', 'SYNTAX', 'the authorization header is not "Bearer" and one token')
+  return token
 }
 
 /** Header parameters that a JWT-SVID may have; the standard allows no other. */

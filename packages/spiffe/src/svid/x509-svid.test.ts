@@ -344,6 +344,44 @@ describe('X509-SVID: a presented one', () => {
     assert.ok(performance.now() - begin < 2000)
   })
 
+  test('STD-X5-010 name constraints on URI names of a signing certificate hold for every ID below it', async () => {
+    const key = await PrivateKey.generate('ec-p256')
+    const subject = Name.create([{ type: 'O', value: 'constrained' }])
+    const times = { notBefore: now, notAfter: new Date(now.getTime() + 60_000) }
+    for (const [host, allowed] of [
+      ['example.org', true],
+      ['other.org', false],
+    ] as const) {
+      // NameConstraints ::= SEQUENCE { [0] permitted { SEQUENCE { [6] URI } } }
+      const uri = Buffer.from(host)
+      const base = Buffer.concat([Uint8Array.of(0x86, uri.length), uri])
+      const value = Buffer.concat([
+        Uint8Array.of(0x30, base.length + 4, 0xa0, base.length + 2, 0x30, base.length),
+        base,
+      ])
+      const constraints = [{ oid: '2.5.29.30', critical: true, value }]
+      const caProfile = signingProfile({ subject, publicKey: key.publicKey, ...times, extraExtensions: constraints })
+      const root = {
+        signer: authority.rootKey,
+        name: authority.root.subject,
+        subjectKeyId: authority.root.subjectKeyId,
+      }
+      const ca = Certificate.parse(await mintCertificate(caProfile, root))
+      const { publicKey } = await PrivateKey.generate('ec-p256')
+      const profile = {
+        subject,
+        publicKey,
+        ...times,
+        uris: [id.toString()],
+        isCa: false,
+        keyUsage: ['digitalSignature' as const],
+      }
+      const leaf = await mintCertificate(profile, { signer: key, name: subject, subjectKeyId: ca.subjectKeyId })
+      if (allowed) assert.ok((await verifyX509Svid([leaf, ca], bundles, { now })).id.equals(id))
+      else await refused('ERR_X509_SVID_UNTRUSTED', [leaf, ca])
+    }
+  })
+
   test("STD-ID-018 STD-X5-005 STD-X5-022 the test authority's root is a self-signed SVID of its trust domain without a path", () => {
     assert.equal(spiffeIdFromCertificate(authority.root).toString(), 'spiffe://example.org')
     assert.ok(authority.root.selfIssued && authority.root.isCa && authority.root.keyUsage?.has('keyCertSign'))

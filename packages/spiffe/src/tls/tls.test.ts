@@ -18,7 +18,7 @@ import { authorizeAny, authorizeId, authorizeMatcher, authorizeMemberOf, authori
 import { type ConnectTlsOptions, connectTls } from './connect.ts'
 import { SpiffeHttpsAgent } from './https-agent.ts'
 import { tlsClientOptions, tlsServerOptions } from './options.ts'
-import { peerOf } from './peer.ts'
+import { peerOf, presentedChain, verifyPeer } from './peer.ts'
 import { SpiffeTlsServer, type SpiffeTlsServerOptions } from './server.ts'
 
 const authority = await TestAuthority.create()
@@ -75,7 +75,7 @@ async function until(condition: () => boolean): Promise<void> {
 }
 
 describe('mutual TLS', () => {
-  test('LIB-TLS-007 LIB-TLS-011 both sides know each other by SPIFFE ID, names in the URL do not matter', async () => {
+  test('LIB-TLS-005 LIB-TLS-007 LIB-TLS-011 both sides know each other by SPIFFE ID, names in the URL do not matter', async () => {
     const peers: string[] = []
     await using echoing = await echoServer({
       onConnection: (socket, peer) => {
@@ -221,7 +221,7 @@ describe('mutual TLS', () => {
     socket.destroy()
   })
 
-  test('options that decide who is trusted cannot be passed through', async () => {
+  test('LIB-TLS-006 options that decide who is trusted cannot be passed through', async () => {
     await using echoing = await echoServer({ svid: await foreign.x509Svid(serverId) })
     const connection = {
       host: '127.0.0.1',
@@ -247,6 +247,29 @@ describe('mutual TLS', () => {
     await echo(socket)
     socket.destroy()
     assert.deepEqual(seen, [undefined])
+  })
+
+  test("LIB-TLS-010 the pieces work alone, with a TLS server and a client of one's own", async () => {
+    const peers: Promise<string>[] = []
+    const server = createPlainTls(tlsServerOptions(serverSvid), socket => {
+      socket.on('error', () => {})
+      peers.push(verifyPeer(socket, bundles, authorizeId(clientId), new Date()).then(({ id }) => id.toString()))
+    })
+    const port = await new Promise<number>(resolve =>
+      server.listen(0, '127.0.0.1', () => resolve((server.address() as { port: number }).port)),
+    )
+    try {
+      const options = { ...tlsClientOptions(clientSvid, authority.bundle().x509Bundle), host: '127.0.0.1', port }
+      const socket = connectPlainTls(options)
+      await once(socket, 'secureConnect')
+      assert.deepEqual(Buffer.from(presentedChain(socket)[0] ?? ''), Buffer.from(serverSvid.leaf.der))
+      assert.ok((await verifyPeer(socket, bundles, authorizeId(serverId), new Date())).id.equals(serverId))
+      await until(() => peers.length === 1)
+      assert.deepEqual(await Promise.all(peers), [clientId.toString()])
+      socket.destroy()
+    } finally {
+      server.close()
+    }
   })
 
   test('an abort, a timeout and a refused connection end the dialling', async () => {
@@ -530,7 +553,7 @@ async function plainServer(cert: string, key: string) {
   return { server, port }
 }
 
-test('server options are safe by themselves: no ticket, no renegotiation, the certificate is asked for', () => {
+test('LIB-TLS-008 server options are safe by themselves: no ticket, no renegotiation, the certificate is asked for', () => {
   const options = tlsServerOptions(serverSvid)
   assert.equal(options.requestCert, true)
   assert.equal(options.rejectUnauthorized, false)

@@ -27,7 +27,7 @@ test('STD-WE-008 STD-WE-009 LIB-WL-002 a unix address is an absolute path and no
   for (const text of bad) assert.throws(() => parseWorkloadApiAddress(text), refused, text)
 })
 
-test('STD-WE-008 STD-WE-010 LIB-WL-002 a tcp address is an IP address and a port and nothing else', () => {
+test('STD-WE-008 STD-WE-010 LIB-WL-002 LIB-WL-003 a tcp address is an IP address and a port and nothing else', () => {
   assert.deepEqual(parseWorkloadApiAddress('tcp://127.0.0.1:8000'), { kind: 'tcp', host: '127.0.0.1', port: 8000 })
   assert.deepEqual(parseWorkloadApiAddress('tcp://[::1]:8000'), { kind: 'tcp', host: '::1', port: 8000 })
   const bad = [

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { TrustDomain } from '../id/spiffe-id.ts'
 import { FakeWorkloadApi, TestAuthority } from '../testing/index.ts'
-import { WorkloadApiClient } from './client.ts'
+import { WorkloadApiClient, withWorkloadApi } from './client.ts'
 import { encodeFrame } from './grpc/frames.ts'
 import { GrpcStatus } from './grpc/status.ts'
 import { WorkloadApiError } from './workload-api-error.ts'
@@ -34,7 +34,7 @@ async function until(condition: () => boolean): Promise<void> {
 }
 
 describe('Workload API client: fetching', () => {
-  test('STD-WE-002 STD-WE-005 LIB-WL-005 LIB-OTH-003 every method carries the security header', async () => {
+  test('STD-WE-002 STD-WE-005 STD-WE-006 STD-WE-011 STD-WE-019 LIB-WL-005 LIB-OTH-003 every method of the one service, plain gRPC, with the security header and no other credential', async () => {
     await using fixture = await start()
     const { api, client } = fixture
     await client.fetchX509Context()
@@ -56,7 +56,11 @@ describe('Workload API client: fetching', () => {
         'FetchWITBundles',
       ]),
     )
-    for (const { headers } of api.calls) assert.equal(headers['workload.spiffe.io'], 'true')
+    for (const { headers, method } of api.calls) {
+      assert.equal(headers['workload.spiffe.io'], 'true')
+      assert.equal(headers[':path'], `/SpiffeWorkloadAPI/${method}`)
+      assert.equal(headers.authorization, undefined)
+    }
     assert.equal(api.openConnections, 1)
   })
 
@@ -244,6 +248,17 @@ describe('Workload API client: fetching', () => {
         return true
       })
     }
+  })
+
+  test('LIB-WL-016 LIB-WL-004 a client for one use', async () => {
+    await using api = await FakeWorkloadApi.start({ authority })
+    const options = { address: api.address, timeoutMs: 5000, maxMessageBytes: 1024 * 1024, backoff: fast }
+    assert.equal((await withWorkloadApi(options, client => client.fetchX509Svid())).id.path, '/workload')
+    await assert.rejects(
+      withWorkloadApi(options, () => Promise.reject(new Error('mine'))),
+      { message: 'mine' },
+    )
+    await until(() => api.openConnections === 0)
   })
 
   test('after disposal every call is refused, and those in flight end', async () => {

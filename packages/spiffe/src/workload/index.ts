@@ -14,6 +14,7 @@ export {
   type WitSvidRequest,
   WorkloadApiClient,
   type WorkloadApiClientOptions,
+  withWorkloadApi,
 } from './client.ts'
 export { GrpcStatus, type GrpcStatusCode } from './grpc/status.ts'
 export { JwtSource, type JwtSourceOptions } from './jwt-source.ts'
