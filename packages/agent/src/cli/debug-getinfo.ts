@@ -1,4 +1,4 @@
-import * as agentDebugV1 from '@plastron/api/agent/debug'
+import * as agentDebugV1 from '@plastron/api/agent-debug-v1'
 import { type Command, goDuration, rfc3339 } from '@plastron/runtime/cli'
 import { adminCommand } from './admin-command.ts'
 

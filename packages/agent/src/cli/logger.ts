@@ -1,4 +1,4 @@
-import * as agentLoggerV1 from '@plastron/api/agent/logger'
+import * as agentLoggerV1 from '@plastron/api/agent-logger-v1'
 import * as types from '@plastron/api/types'
 import { type Command, levelUsage, loggerText, parseLogLevel, textFlag } from '@plastron/runtime/cli'
 import { adminCommand } from './admin-command.ts'

@@ -1,5 +1,5 @@
 import { EmptySchema } from '@bufbuild/protobuf/wkt'
-import * as agentV1 from '@plastron/api/server/agent'
+import * as agentV1 from '@plastron/api/agent-v1'
 import { CliError, textFlag } from '@plastron/runtime/cli'
 import { adminCommand } from './admin-command.ts'
 import { parseId } from './arguments.ts'

@@ -1,5 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf'
-import type * as agentV1 from '@plastron/api/server/agent'
+import type * as agentV1 from '@plastron/api/agent-v1'
 import { CliError, type FlagValues, listFlag, textFlag, triStateFlag } from '@plastron/runtime/cli'
 import { matchUsage, parseSelector, parseSelectorMatch } from './arguments.ts'
 

@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf'
-import * as agentV1 from '@plastron/api/server/agent'
+import * as agentV1 from '@plastron/api/agent-v1'
 import type * as types from '@plastron/api/types'
 import { counted } from '@plastron/runtime/cli'
 import { adminCommand } from './admin-command.ts'

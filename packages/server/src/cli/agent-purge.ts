@@ -1,4 +1,4 @@
-import * as agentV1 from '@plastron/api/server/agent'
+import * as agentV1 from '@plastron/api/agent-v1'
 import type * as types from '@plastron/api/types'
 import { boolFlag, durationFlag, sortedJson } from '@plastron/runtime/cli'
 import { adminCommand } from './admin-command.ts'

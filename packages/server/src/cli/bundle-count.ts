@@ -1,4 +1,4 @@
-import * as bundleV1 from '@plastron/api/server/bundle'
+import * as bundleV1 from '@plastron/api/bundle-v1'
 import { counted } from '@plastron/runtime/cli'
 import { adminCommand } from './admin-command.ts'
 

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import * as bundleV1 from '@plastron/api/server/bundle'
+import * as bundleV1 from '@plastron/api/bundle-v1'
 import { CliError, textFlag } from '@plastron/runtime/cli'
 import { adminCommand } from './admin-command.ts'
 import { parseBundleFormat, parseTrustDomainName } from './arguments.ts'

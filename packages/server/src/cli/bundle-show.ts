@@ -1,4 +1,4 @@
-import * as bundleV1 from '@plastron/api/server/bundle'
+import * as bundleV1 from '@plastron/api/bundle-v1'
 import * as types from '@plastron/api/types'
 import { textFlag } from '@plastron/runtime/cli'
 import { adminCommand } from './admin-command.ts'

@@ -1,4 +1,4 @@
-import * as debugV1 from '@plastron/api/server/debug'
+import * as debugV1 from '@plastron/api/debug-v1'
 import { goDuration, rfc3339 } from '@plastron/runtime/cli'
 import { adminCommand } from './admin-command.ts'
 import { spiffeIdText } from './entry-block.ts'

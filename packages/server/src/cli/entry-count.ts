@@ -1,4 +1,4 @@
-import * as entryV1 from '@plastron/api/server/entry'
+import * as entryV1 from '@plastron/api/entry-v1'
 import { counted } from '@plastron/runtime/cli'
 import { adminCommand } from './admin-command.ts'
 import { entryFilter, entryFilterFlags } from './entry-filter.ts'

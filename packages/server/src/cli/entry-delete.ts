@@ -1,4 +1,4 @@
-import * as entryV1 from '@plastron/api/server/entry'
+import * as entryV1 from '@plastron/api/entry-v1'
 import { CliError, textFlag } from '@plastron/runtime/cli'
 import { z } from 'zod'
 import { adminCommand } from './admin-command.ts'

@@ -1,5 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf'
-import type * as entryV1 from '@plastron/api/server/entry'
+import type * as entryV1 from '@plastron/api/entry-v1'
 import { boolFlag, type FlagValues, listFlag, textFlag } from '@plastron/runtime/cli'
 import { matchUsage, parseFederatesWithMatch, parseId, parseSelector, parseSelectorMatch } from './arguments.ts'
 

@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf'
-import * as entryV1 from '@plastron/api/server/entry'
+import * as entryV1 from '@plastron/api/entry-v1'
 import * as types from '@plastron/api/types'
 import { CliError, textFlag } from '@plastron/runtime/cli'
 import { adminCommand } from './admin-command.ts'

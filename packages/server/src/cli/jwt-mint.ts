@@ -1,4 +1,4 @@
-import * as svidV1 from '@plastron/api/server/svid'
+import * as svidV1 from '@plastron/api/svid-v1'
 import { CliError, durationFlag, listFlag, textFlag, writeOutputFile } from '@plastron/runtime/cli'
 import { adminCommand } from './admin-command.ts'
 import { parseId } from './arguments.ts'

@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf'
-import * as localauthorityV1 from '@plastron/api/server/localauthority'
+import * as localauthorityV1 from '@plastron/api/localauthority-v1'
 import { CliError, type Command, goUtcTime, textFlag } from '@plastron/runtime/cli'
 import { type AdminContext, adminCommand } from './admin-command.ts'
 

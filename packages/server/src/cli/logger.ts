@@ -1,4 +1,4 @@
-import * as loggerV1 from '@plastron/api/server/logger'
+import * as loggerV1 from '@plastron/api/logger-v1'
 import * as types from '@plastron/api/types'
 import { type Command, levelUsage, loggerText, parseLogLevel, textFlag } from '@plastron/runtime/cli'
 import { adminCommand } from './admin-command.ts'

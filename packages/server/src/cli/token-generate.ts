@@ -1,4 +1,4 @@
-import * as agentV1 from '@plastron/api/server/agent'
+import * as agentV1 from '@plastron/api/agent-v1'
 import * as types from '@plastron/api/types'
 import { CliError, intFlag, textFlag } from '@plastron/runtime/cli'
 import { adminCommand } from './admin-command.ts'

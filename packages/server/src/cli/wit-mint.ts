@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import * as svidV1 from '@plastron/api/server/svid'
+import * as svidV1 from '@plastron/api/svid-v1'
 import { type KeyType, PrivateKey } from '@plastron/pki'
 import { CliError, durationFlag, messageValue, sortedJson, textFlag, writeOutputFile } from '@plastron/runtime/cli'
 import { adminCommand } from './admin-command.ts'

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
-import * as bundleV1 from '@plastron/api/server/bundle'
-import * as svidV1 from '@plastron/api/server/svid'
+import * as bundleV1 from '@plastron/api/bundle-v1'
+import * as svidV1 from '@plastron/api/svid-v1'
 import { createCertificateRequest, PrivateKey, pemEncode } from '@plastron/pki'
 import { CliError, durationFlag, listFlag, sortedJson, textFlag, writeOutputFile } from '@plastron/runtime/cli'
 import { adminCommand } from './admin-command.ts'

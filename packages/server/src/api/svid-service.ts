@@ -1,0 +1,231 @@
+import type { svidV1, types } from '@plastron/api'
+import { CertificateRequest, PkiError, PublicKey } from '@plastron/pki'
+import { type Call, GrpcError, type Handlers } from '@plastron/runtime'
+import { SpiffeId, type TrustDomain, type X509Bundle } from '@plastron/spiffe'
+import { readRequestKey, svidMessage } from '../attestation/attest-agent.ts'
+import { AuthorityError } from '../authority/authority-error.ts'
+import type { EntryRecord } from '../datastore/index.ts'
+import { IssuanceError } from '../issuance/issuance-error.ts'
+import { type IssuedToken, type Issuer, refuseOverlappingWildcards } from '../issuance/issuer.ts'
+import type { Registry } from '../registration/index.ts'
+import { audit, auditItem } from './audit.ts'
+import { callingAgent, downstreamEntry } from './caller.ts'
+import { IdReader } from './ids.ts'
+import { type ItemStatus, invalid, itemFailed, itemOk } from './status.ts'
+
+/** What the SVID service works with. */
+export interface SvidServiceOptions {
+  readonly trustDomain: TrustDomain
+  readonly registry: Registry
+  readonly issuer: Issuer
+  ownBundle(): X509Bundle
+}
+
+const notAuthorized = 'entry not found or not authorized'
+
+/** `spire.api.server.svid.v1.SVID`: documents minted for administrators, and issued to agents for their entries. */
+export function svidHandlers(options: SvidServiceOptions): Handlers<typeof svidV1.SVID> {
+  const { registry, issuer } = options
+  const ids = new IdReader(options.trustDomain)
+
+  /** The entry that the calling agent asks a document of; entries of others do not exist for it. */
+  const entryOf = (call: Call, entryId: string): EntryRecord => {
+    if (entryId === '') throw invalid('missing entry ID')
+    const entry = registry.authorizedEntry(callingAgent(call).id, entryId)
+    if (entry === undefined) throw new GrpcError('NOT_FOUND', notAuthorized)
+    return entry
+  }
+
+  const newX509 = async (call: Call, entryId: string, csr: Uint8Array): Promise<types.X509SVID> => {
+    if (entryId === '') throw invalid('missing entry ID')
+    if (csr.length === 0) throw invalid('missing CSR')
+    const entry = entryOf(call, entryId)
+    const publicKey = await readRequestKey(csr)
+    const issued = await issuer.workloadX509({
+      id: SpiffeId.parse(entry.spiffeId),
+      publicKey,
+      dnsNames: entry.dnsNames,
+      ttlSeconds: entry.x509SvidTtlSeconds,
+    })
+    return { ...svidMessage(issued), hint: entry.hint } as types.X509SVID
+  }
+
+  const newWit = async (
+    call: Call,
+    entryId: string,
+    key: Uint8Array,
+    signingAlgorithm: string,
+  ): Promise<types.WITSVID> => {
+    const entry = entryOf(call, entryId)
+    const issued = await issuer.wit({
+      id: SpiffeId.parse(entry.spiffeId),
+      publicKey: publicKeyOf(key),
+      signingAlgorithm,
+      ttlSeconds: entry.x509SvidTtlSeconds,
+    })
+    return { ...tokenMessage(issued), hint: entry.hint } as types.WITSVID
+  }
+
+  /** One result for each item, in order; all of them are worked on at once. */
+  const each = <Item, Svid>(
+    call: Call,
+    items: readonly Item[],
+    issue: (item: Item) => Promise<Svid>,
+    entryId: (item: Item) => string,
+    what: string,
+  ): Promise<{ status: ItemStatus; svid?: Svid }[]> =>
+    Promise.all(
+      items.map(async item => {
+        let result: { status: ItemStatus; svid?: Svid }
+        try {
+          result = { status: itemOk, svid: await issue(item) }
+        } catch (error) {
+          result = { status: itemFailed(call, issuanceFailed(what, error), { registration_id: entryId(item) }) }
+        }
+        auditItem(call, result.status, () => ({ registration_id: entryId(item) }))
+        return result
+      }),
+    )
+
+  return {
+    async mintX509SVID(request, call) {
+      if (request.csr.length === 0) throw invalid('missing CSR')
+      let csr: CertificateRequest
+      try {
+        csr = CertificateRequest.parse(request.csr)
+        if (!(await csr.verifySignature())) throw new PkiError('ERR_PKI_REQUEST', 'its signature is not by its key')
+      } catch (cause) {
+        throw invalid('failed to verify CSR', cause)
+      }
+      const [uri, ...more] = csr.uris
+      if (uri === undefined || more.length > 0)
+        throw invalid(`CSR URI SAN is required and must be exactly one, it has ${csr.uris.length}`)
+      let id: SpiffeId
+      try {
+        const parsed = SpiffeId.parse(uri)
+        id = ids.workload({
+          $typeName: 'spire.api.types.SPIFFEID',
+          trustDomain: parsed.trustDomain.name,
+          path: parsed.path,
+        })
+      } catch (cause) {
+        throw cause instanceof GrpcError ? cause : invalid('CSR URI SAN is not a valid SPIFFE ID', cause)
+      }
+      audit(call, () => ({ spiffe_id: id.toString(), dns_names: csr.dnsNames, ttl: request.ttl }))
+      try {
+        refuseOverlappingWildcards(csr.dnsNames)
+        const issued = await issuer.workloadX509({
+          id,
+          publicKey: csr.publicKey,
+          dnsNames: csr.dnsNames,
+          ttlSeconds: request.ttl,
+          ...(csr.subject.isEmpty ? {} : { subject: csr.subject }),
+        })
+        return { svid: svidMessage(issued) }
+      } catch (error) {
+        throw issuanceFailed('failed to sign X509-SVID', error)
+      }
+    },
+
+    async mintJWTSVID(request, call) {
+      const id = ids.workload(request.id)
+      audit(call, () => ({ spiffe_id: id.toString(), audience: request.audience, ttl: request.ttl }))
+      try {
+        const issued = await issuer.jwt({ id, audience: request.audience, ttlSeconds: request.ttl })
+        return { svid: tokenMessage(issued) }
+      } catch (error) {
+        throw issuanceFailed('failed to sign JWT-SVID', error)
+      }
+    },
+
+    async mintWITSVID(request, call) {
+      const id = ids.workload(request.id)
+      audit(call, () => ({ spiffe_id: id.toString(), ttl: request.ttl }))
+      try {
+        const issued = await issuer.wit({
+          id,
+          publicKey: publicKeyOf(request.publicKey),
+          signingAlgorithm: request.signingAlgorithm,
+          ttlSeconds: request.ttl,
+        })
+        return { svid: tokenMessage(issued) }
+      } catch (error) {
+        throw issuanceFailed('failed to sign WIT-SVID', error)
+      }
+    },
+
+    async batchNewX509SVID(request, call) {
+      if (request.params.length === 0) throw invalid('missing parameters')
+      const issue = (item: svidV1.NewX509SVIDParams) => newX509(call, item.entryId, item.csr)
+      return { results: await each(call, request.params, issue, item => item.entryId, 'failed to sign X509-SVID') }
+    },
+
+    async newJWTSVID(request, call) {
+      audit(call, () => ({ registration_id: request.entryId, audience: request.audience }))
+      if (request.audience.every(name => name === '')) throw invalid('at least one audience is required')
+      const entry = entryOf(call, request.entryId)
+      try {
+        const issued = await issuer.jwt({
+          id: SpiffeId.parse(entry.spiffeId),
+          audience: request.audience,
+          ttlSeconds: entry.jwtSvidTtlSeconds,
+          includeJti: entry.attributes?.jwtSvidIncludeJti ?? false,
+        })
+        return { svid: { ...tokenMessage(issued), hint: entry.hint } }
+      } catch (error) {
+        throw issuanceFailed('failed to sign JWT-SVID', error)
+      }
+    },
+
+    async batchNewWITSVID(request, call) {
+      if (request.params.length === 0) throw invalid('missing parameters')
+      const issue = (item: svidV1.NewWITSVIDParams) => newWit(call, item.entryId, item.publicKey, item.signingAlgorithm)
+      return { results: await each(call, request.params, issue, item => item.entryId, 'failed to sign WIT-SVID') }
+    },
+
+    async newDownstreamX509CA(request, call) {
+      const entry = downstreamEntry(call)
+      audit(call, () => ({ registration_id: entry.id, ttl: request.preferredTtl }))
+      if (request.csr.length === 0) throw invalid('missing CSR')
+      const publicKey = await readRequestKey(request.csr)
+      try {
+        const chain = await issuer.downstreamCa(publicKey, request.preferredTtl)
+        const authorities = options.ownBundle().x509Authorities
+        return { caCertChain: chain.map(bytes), x509Authorities: authorities.map(({ der }) => bytes(der)) }
+      } catch (error) {
+        throw issuanceFailed('failed to sign downstream X.509 CA', error)
+      }
+    },
+  }
+}
+
+function publicKeyOf(spki: Uint8Array): PublicKey {
+  if (spki.length === 0) throw invalid('missing public key')
+  try {
+    return PublicKey.fromSpki(spki)
+  } catch (cause) {
+    throw invalid('malformed public key', cause)
+  }
+}
+
+function tokenMessage({ id, token, issuedAt, expiresAt }: IssuedToken) {
+  return {
+    token,
+    id: { trustDomain: id.trustDomain.name, path: id.path },
+    issuedAt: BigInt(issuedAt.getTime() / 1000),
+    expiresAt: BigInt(expiresAt.getTime() / 1000),
+  }
+}
+
+function issuanceFailed(what: string, error: unknown): GrpcError {
+  if (error instanceof GrpcError) return error
+  if (error instanceof IssuanceError && error.code === 'ERR_ISSUANCE_REQUEST') return invalid(what, error)
+  if (error instanceof AuthorityError && error.code === 'ERR_AUTHORITY_DISABLED')
+    return new GrpcError('UNIMPLEMENTED', error.message, { cause: error })
+  const reason = error instanceof IssuanceError ? `${what}: ${error.message}` : what
+  return new GrpcError('INTERNAL', reason, { cause: error })
+}
+
+function bytes(der: Uint8Array): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(der)
+}

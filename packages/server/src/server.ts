@@ -1,0 +1,275 @@
+import { agentV1, bundleV1, debugV1, entryV1, health, localauthorityV1, loggerV1, svidV1 } from '@plastron/api'
+import {
+  Catalog,
+  type Clock,
+  DataFolder,
+  Health,
+  healthService,
+  type Logger,
+  type LogLevelControl,
+  listenHealth,
+  measureUptime,
+  openTelemetry,
+  systemClock,
+  TaskGroup,
+} from '@plastron/runtime'
+import { SpiffeId, X509Bundle } from '@plastron/spiffe'
+import { debugHandlers } from './api/debug-service.ts'
+import { agentHandlers, apiStages, bundleHandlers, callingAgent, denied, entryHandlers } from './api/index.ts'
+import { localAuthorityHandlers } from './api/local-authority-service.ts'
+import { loggerHandlers } from './api/logger-service.ts'
+import { svidHandlers } from './api/svid-service.ts'
+import { type AgentAttestationOptions, attestAgent, renewAgent, svidMessage } from './attestation/attest-agent.ts'
+import { Authorities } from './authority/authorities.ts'
+import type { ServerConfig } from './config/server-config.ts'
+import { openSqliteDatastore } from './datastore/index.ts'
+import { Endpoints } from './endpoints/endpoints.ts'
+import { RegistryBundles } from './endpoints/registry-bundles.ts'
+import { ServerSvid } from './endpoints/server-svid.ts'
+import { Issuer } from './issuance/issuer.ts'
+import { maintenanceTasks } from './maintenance.ts'
+import { keyManagers, nodeAttestors } from './plugins/built-in.ts'
+import { openRegistry, type Registry } from './registration/index.ts'
+
+/** What a server is lent by the program that runs it. */
+export interface ServerHost {
+  readonly log: Logger & LogLevelControl
+  /** Of the program. */
+  readonly version: string
+  /** Default: the system's. */
+  readonly clock?: Clock | undefined
+  /** Ends the start, if that is still going on. */
+  readonly signal: AbortSignal
+}
+
+/** A server that serves. Disposing of it stops it gracefully, within 5 seconds. */
+export interface RunningServer extends AsyncDisposable {
+  /** Where the TCP endpoint listens. */
+  readonly address: { readonly host: string; readonly port: number }
+  /** Rejects when the server can no longer go on; resolves when it was stopped. */
+  readonly ended: Promise<void>
+}
+
+const graceMs = 5_000
+
+/** A trust domain cannot be served with this state. */
+export class ServerStartError extends Error {
+  override readonly name = 'ServerStartError'
+  readonly code = 'ERR_SERVER_STATE'
+}
+
+/**
+ * Starts a server: locks its data folder, opens its record, takes up or makes its authorities, and then listens. What was
+ * opened is closed again when a later step fails.
+ *
+ * @throws DataFolderError, DatastoreError, PluginError, ListenerError, AuthorityError, {@link ServerStartError}
+ */
+export async function startServer(config: ServerConfig, host: ServerHost): Promise<RunningServer> {
+  const { log, signal } = host
+  const clock = host.clock ?? systemClock
+  await using stack = new AsyncDisposableStack()
+
+  const folder = stack.use(await DataFolder.open(config.dataDir, 'server'))
+  for (const warning of folder.warnings) log.warn(warning)
+  signal.throwIfAborted()
+
+  const telemetry = stack.use(
+    await openTelemetry(config.telemetry, {
+      trustDomain: config.trustDomain.name,
+      logger: log.child({ subsystem_name: 'telemetry' }),
+      clock,
+    }),
+  )
+  const { metrics } = telemetry
+  const catalog = stack.use(new Catalog())
+  const { plugin: keyManager } = await catalog.load(config.plugins.keyManager, keyManagers, undefined)
+  const loaded = await catalog.loadAll(config.plugins.nodeAttestors, nodeAttestors, undefined)
+  const attestors = new Map(
+    loaded.flatMap(({ name, plugin }) => (plugin === undefined ? [] : [[name, plugin] as const])),
+  )
+  signal.throwIfAborted()
+
+  const datastoreLog = log.child({ subsystem_name: 'datastore' })
+  const datastore = stack.use(
+    await openSqliteDatastore({
+      path: config.plugins.datastore.config.path,
+      now: () => clock.now(),
+      onUnreadable: row => datastoreLog.error('A stored row cannot be read and is left out', { row }),
+    }),
+  )
+  if (datastore.backedUpTo !== undefined)
+    datastoreLog.info('The database was backed up before its schema was migrated', { path: datastore.backedUpTo })
+  const registry = stack.use(
+    await openRegistry({ datastore, trustDomain: config.trustDomain.name, now: () => clock.now() }),
+  )
+  checkTrustDomain(config, registry, log)
+  signal.throwIfAborted()
+
+  const authorities = await Authorities.open({
+    trustDomain: config.trustDomain,
+    datastore,
+    keyManager,
+    ca: config.ca,
+    jwt: config.jwt,
+    wit: config.wit,
+    clock,
+    log: log.child({ subsystem_name: 'ca_manager' }),
+    metrics,
+  })
+  const issuer = new Issuer({
+    trustDomain: config.trustDomain,
+    authorities,
+    clock,
+    defaultX509SvidTtlMs: config.defaultX509SvidTtlMs,
+    defaultJwtSvidTtlMs: config.defaultJwtSvidTtlMs,
+    agentTtlMs: config.agentTtlMs,
+    caTtlMs: config.ca.ttlMs,
+    jwtIssuer: config.jwt.issuer,
+    witIssuer: config.wit.issuer,
+  })
+  const svid = stack.use(
+    await ServerSvid.open({
+      issuer,
+      authorities,
+      keyType: config.ca.keyType,
+      clock,
+      log: log.child({ subsystem_name: 'svid_rotator' }),
+    }),
+  )
+  const bundles = new RegistryBundles(registry)
+  const ownBundle = () => bundles.getX509Bundle(config.trustDomain) ?? new X509Bundle(config.trustDomain, [])
+  signal.throwIfAborted()
+
+  const attestation: AgentAttestationOptions = {
+    trustDomain: config.trustDomain,
+    datastore,
+    registry,
+    issuer,
+    nodeAttestors: attestors,
+    clock,
+    log: log.child({ subsystem_name: 'attestation' }),
+    agentSpiffeIdAsSelector: config.agentSpiffeIdAsSelector,
+    ownBundle,
+  }
+  const isServing = async () => {
+    await datastore.ping()
+    return !ownBundle().isEmpty
+  }
+  const endpoints = await Endpoints.open({
+    trustDomain: config.trustDomain,
+    adminIds: config.adminIds,
+    bindAddress: config.bindAddress,
+    bindPort: config.bindPort,
+    socketPath: config.socketPath,
+    trustedProxies: config.proxyProtocolTrustedCidrs,
+    lock: { held: true },
+    bundles,
+    svid,
+    log: log.child({ subsystem_name: 'endpoints' }),
+    now: () => clock.now(),
+    stages: apiStages({
+      trustDomain: config.trustDomain,
+      registry,
+      adminIds: config.adminIds,
+      log: log.child({ subsystem_name: 'api' }),
+      metrics,
+      clock,
+      rateLimit: config.rateLimit,
+      auditLogEnabled: config.auditLogEnabled,
+    }),
+    addServices: server => {
+      const common = { trustDomain: config.trustDomain, datastore, registry, now: () => clock.now() }
+      server
+        .add(agentV1.Agent, {
+          ...agentHandlers(common),
+          attestAgent: (requests, call) => attestAgent(attestation, requests, call),
+          renewAgent: async (request, call) => {
+            const agent = callingAgent(call)
+            // An agent that can attest again proves itself anew instead (SRV-API-052).
+            if (agent.canReattest) throw denied(call.path, 'AGENT_MUST_REATTEST')
+            return {
+              svid: svidMessage(await renewAgent(attestation, agent.id, request.params?.csr ?? new Uint8Array())),
+            }
+          },
+        })
+        .add(entryV1.Entry, entryHandlers(common))
+        .add(bundleV1.Bundle, bundleHandlers(common))
+        .add(svidV1.SVID, svidHandlers({ trustDomain: config.trustDomain, registry, issuer, ownBundle }))
+        .add(localauthorityV1.LocalAuthority, localAuthorityHandlers(authorities))
+    },
+    addLocalServices: server => {
+      server
+        .add(loggerV1.Logger, loggerHandlers(log))
+        .add(debugV1.Debug, debugHandlers({ registry, clock, svidPath: () => svid.path }))
+        .add(health.Health, healthService(isServing))
+    },
+  })
+  stack.use(endpoints)
+
+  const checks = new Health({ clock, log: log.child({ subsystem_name: 'health' }) })
+  checks.add({
+    name: 'server',
+    check: async () => {
+      // The process is alive as long as it can say so; whether it can work depends on its record.
+      const ready = await isServing()
+      return { live: true, ready }
+    },
+  })
+  checks.add({
+    name: 'server.ca.rotator',
+    check: async () => ({
+      live: true,
+      ready: authorities.failures <= 10,
+      readyDetails: { failed_rotations: authorities.failures },
+    }),
+  })
+  const tasks = stack.use(new TaskGroup())
+  tasks.start('health', taskSignal => checks.run(taskSignal))
+  tasks.start('uptime', taskSignal =>
+    measureUptime(metrics, clock, { version: host.version, trustDomain: config.trustDomain.name }, taskSignal),
+  )
+  for (const { name, everyMs, run } of maintenanceTasks({ config, datastore, authorities, svid, clock, log })) {
+    tasks.start(name, taskSignal => clock.every(everyMs, run, taskSignal))
+  }
+  if (config.healthListener !== undefined) {
+    const { bindAddress, bindPort, livePath, readyPath } = config.healthListener
+    stack.use(await listenHealth({ host: bindAddress, port: bindPort, livePath, readyPath, health: checks }))
+  }
+
+  const owned = stack.move()
+  const ended = tasks.wait()
+  // Whoever runs the server looks at `ended`; until then a failure must not count as nobody's.
+  ended.catch(() => undefined)
+  let stopping: Promise<void> | undefined
+  return {
+    address: endpoints.address,
+    ended,
+    [Symbol.asyncDispose]: () => {
+      stopping ??= (async () => {
+        const grace = new AbortController()
+        const timer = setTimeout(() => grace.abort(), graceMs)
+        try {
+          await endpoints.stop(grace.signal)
+        } finally {
+          clearTimeout(timer)
+          await owned.disposeAsync()
+        }
+      })()
+      return stopping
+    },
+  }
+}
+
+/** A record of another trust domain is not served (SRV-RUN-006). */
+function checkTrustDomain(config: ServerConfig, registry: Registry, log: Logger): void {
+  const [entry] = registry.listEntries({}, { afterRow: 0, limit: 1 })
+  if (entry !== undefined && !SpiffeId.parse(entry.spiffeId).trustDomain.equals(config.trustDomain)) {
+    throw new ServerStartError(
+      `the database holds entries of another trust domain (${entry.spiffeId}): trust_domain must be theirs, or the database another one`,
+    )
+  }
+  const [agent] = registry.listAgents({}, { afterRow: 0, limit: 1 })
+  if (agent !== undefined && !SpiffeId.parse(agent.id).trustDomain.equals(config.trustDomain)) {
+    log.warn('The database holds agents of another trust domain', { agent_id: agent.id })
+  }
+}
