@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs and builds the programs that the tests hold Plastron against: go-spiffe, py-spiffe, java-spiffe, openssl and
-# strace. Idempotent; what is there is kept. Needs a Debian-like system for what is missing (and root or sudo then).
+# Installs and builds the programs that the tests hold Plastron against: go-spiffe, py-spiffe, java-spiffe, openssl,
+# perl and strace. Idempotent; what is there is kept. Needs a Debian-like system for what is missing (and root or sudo then).
 #   scripts/install-peers.sh            everything
 #   scripts/install-peers.sh --check    says what is missing, installs nothing, exits 1 if anything is
 set -euo pipefail
@@ -9,7 +9,7 @@ built=$PWD/.built
 mkdir -p "$built"
 
 missing=()
-for pair in openssl:openssl strace:strace go:golang python3:python3 mvn:maven java:default-jre-headless; do
+for pair in openssl:openssl perl:perl strace:strace go:golang python3:python3 mvn:maven java:default-jre-headless; do
   command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}")
 done
 python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
@@ -30,6 +30,7 @@ fi
 
 echo "go-spiffe: $(go version)"
 (cd go-spiffe && go build -o "$built/go-peer" .)
+(cd ../descriptors && go build -o /dev/null .)
 
 echo "py-spiffe: $(python3 --version)"
 [ -x "$built/py-venv/bin/python" ] || python3 -m venv "$built/py-venv"
