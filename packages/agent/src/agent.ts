@@ -1,6 +1,7 @@
 import { agentDebugV1, agentLoggerV1 } from '@plastron/api'
 import {
   type Clock,
+  DataFolder,
   GrpcServer,
   Health,
   type Logger,
@@ -62,7 +63,7 @@ const STOP_GRACE_MS = 5000
 /**
  * Starts an agent. It resolves as soon as the sockets are open: calls are answered with `UNAVAILABLE` until the server was reached.
  *
- * @throws {@link AgentError} `ERR_AGENT_STORAGE`, `ERR_AGENT_CONFIG`; {ListenerError} if a socket cannot be opened
+ * @throws {@link AgentError} `ERR_AGENT_STORAGE`, `ERR_AGENT_CONFIG`; {DataFolderError} for a folder in use or of SPIRE's; {ListenerError} if a socket cannot be opened
  */
 export async function startAgent(config: AgentConfig, deps: AgentDependencies): Promise<RunningAgent> {
   await using owned = new AsyncDisposableStack()
@@ -71,7 +72,12 @@ export async function startAgent(config: AgentConfig, deps: AgentDependencies): 
   const random = deps.random ?? Math.random
   const { trustDomain } = config
 
+  const folder = owned.use(await DataFolder.open(config.dataDir, 'agent'))
   const lock = { held: true }
+  owned.defer(() => {
+    lock.held = false
+  })
+  for (const warning of folder.warnings) log.warn(warning)
   const { state, setAside } = await AgentState.open(config.dataDir, trustDomain, clock.now())
   if (setAside !== undefined) {
     log.error('The state file was damaged and has been set aside', {
@@ -82,8 +88,8 @@ export async function startAgent(config: AgentConfig, deps: AgentDependencies): 
   const plugins = await loadPlugins(config, owned, { clock, log })
   warnAboutLockout(plugins, log)
 
-  const stop = new AbortController()
-  const signal = stop.signal
+  const tasks = new TaskGroup()
+  const { signal } = tasks
   const time = new ServerTime(clock, skewMs => {
     log.warn('The clock of this machine differs from that of the server', { skew_ms: skewMs })
   })
@@ -224,7 +230,6 @@ export async function startAgent(config: AgentConfig, deps: AgentDependencies): 
     })
   }
 
-  const tasks = new TaskGroup(signal)
   const ready = Promise.withResolvers<void>()
   ready.promise.catch(() => undefined)
   store.onChange(() => {
@@ -239,10 +244,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDependencies): 
     tasks.start('x509', () => x509.run(inner))
   })
   // Stopping ends the tasks before what they use is closed; the first to be disposed of is what was deferred last.
-  owned.defer(async () => {
-    stop.abort(new DOMException('the agent is stopping', 'AbortError'))
-    await tasks[Symbol.asyncDispose]()
-  })
+  owned.use(tasks)
   const ended = tasks.wait()
   ended.then(
     () => ready.reject(new Error('the agent was stopped')),

@@ -43,7 +43,6 @@ export class Callers {
   async identify(call: Call): Promise<Caller> {
     const { peer } = call
     if (peer.kind !== 'unix') throw new GrpcError('UNAUTHENTICATED', 'the caller is not a local process')
-    this.#assertSame(peer)
     const selectors = await this.#attest(peer, call.signal)
     this.#assertSame(peer)
     return {

@@ -24,11 +24,18 @@ export interface PublicServerOptions {
   readonly isServing: () => boolean
 }
 
+/**
+ * Taking the first answer of a stream and leaving is how a workload fetches once, so leaving often is no attack here. What a caller can make the
+ * agent do at a time is bounded by the calls that a connection may have open.
+ */
+const SAFEGUARDS = { streamResetBurst: 100_000, streamResetRate: 10_000 }
+
 /** The gRPC server behind the public socket: Workload API and health (AGT-WL-001). */
 export function publicServer(options: PublicServerOptions): GrpcServer {
   const { config, sessions, x509, jwt, wit, time, log, isServing } = options
   const server = new GrpcServer({
     interceptors: [requireSecurityHeader],
+    safeguards: SAFEGUARDS,
     onUnexpectedError: (error, call) =>
       log.error('A call failed for a reason of ours', { method: call.path, error: reasonOf(error) }),
   })

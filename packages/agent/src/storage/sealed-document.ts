@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import { isJsonObject, type JsonObject, parseJsonObjectStrict } from '@plastron/pki'
+import { writeFileDurably } from '@plastron/runtime'
 import { AgentError, reasonOf } from '../agent-error.ts'
-import { readWhole, removeTemporaryFiles, setAside, writeDurably } from './durable-file.ts'
+import { readWhole, removeTemporaryFiles, setAside } from './state-file.ts'
 
 const MAX_BYTES = 16 * 1024 * 1024
 
@@ -54,7 +55,7 @@ export class SealedDocument {
   write(content: JsonObject): Promise<void> {
     const sha256 = digest(content)
     const text = `${JSON.stringify({ format: this.#format, version: this.#version, sha256, content })}\n`
-    const written = this.#writes.then(() => this.#io('write', () => writeDurably(this.path, text)))
+    const written = this.#writes.then(() => this.#io('write', () => writeFileDurably(this.path, text)))
     this.#writes = written.catch(() => undefined)
     return written
   }

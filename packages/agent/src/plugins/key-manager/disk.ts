@@ -1,8 +1,8 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type JsonObject, type KeyType, PrivateKey } from '@plastron/pki'
+import { writeFileDurably } from '@plastron/runtime'
 import { AgentError, reasonOf } from '../../agent-error.ts'
-import { writeDurably } from '../../storage/durable-file.ts'
 import { SealedDocument } from '../../storage/sealed-document.ts'
 import { checkKeyId, checkKeyRequest, type KeyManager, type ManagedKey } from './key-manager.ts'
 
@@ -96,7 +96,7 @@ async function prepareFolder(directory: string): Promise<void> {
   const probe = join(directory, '.plastron-probe')
   try {
     await mkdir(directory, { recursive: true, mode: 0o700 })
-    await writeDurably(probe, '')
+    await writeFileDurably(probe, '')
     await rm(probe)
   } catch (cause) {
     throw new AgentError('ERR_AGENT_STORAGE', `key folder ${directory} cannot be used: ${reasonOf(cause)}`, { cause })

@@ -10,27 +10,6 @@ export type FileContent =
   /** Something is there that is not a readable file of reasonable size: a folder, a link, a device, too much data. */
   | { readonly kind: 'unusable'; readonly reason: string }
 
-/**
- * Replaces a file so that after a crash at any moment either the old or the new content is there, whole: a temporary file beside it, mode 0600
- * from its first moment, is written and synced, renamed over it, and the folder is synced. When the promise resolves, the content is on disk.
- */
-export async function writeDurably(path: string, text: string): Promise<void> {
-  const folder = dirname(path)
-  const temporary = join(folder, `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`)
-  try {
-    const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
-    await withFile(await open(temporary, flags, 0o600), async file => {
-      await file.writeFile(text)
-      await file.sync()
-    })
-    await rename(temporary, path)
-  } catch (error) {
-    await rm(temporary, { force: true }).catch(() => undefined)
-    throw error
-  }
-  await syncFolder(folder)
-}
-
 /** Reads a file that only this program writes. Never follows a link and never blocks on what is not a file. */
 export async function readWhole(path: string, maxBytes: number): Promise<FileContent> {
   let file: FileHandle
@@ -63,7 +42,7 @@ export async function setAside(path: string, now: Date): Promise<string> {
   return target
 }
 
-/** Removes what {@link writeDurably} left behind when the program was killed in the middle of it. */
+/** Removes what `writeFileDurably` left behind when the program was killed in the middle of it. */
 export async function removeTemporaryFiles(path: string): Promise<void> {
   const prefix = `.${basename(path)}.`
   const folder = dirname(path)
