@@ -266,6 +266,40 @@ describe('entries over the API', () => {
     )
   })
 
+  test('part 5 row 10: odd entries are stored as they are, or refused by name', async () => {
+    await using api = await openTestApi()
+    const path = (name: string) => ({ trustDomain: 'example.org', path: `/${name}` })
+    const selectors = (...values: string[]) => values.map(value => ({ type: 'unix', value }))
+    const [self, first, second, long, colons, names, both] = await createEntries(
+      api,
+      entryInit({ spiffeId: path('self'), parentId: path('self') }),
+      entryInit({ spiffeId: path('x'), parentId: path('y') }),
+      entryInit({ spiffeId: path('y'), parentId: path('x') }),
+      entryInit({ selectors: selectors('v'.repeat(64 * 1024)) }),
+      entryInit({ selectors: selectors('a:b::c: ', '\u0000\r\n\u2028', '{}"\\') }),
+      entryInit({
+        selectors: selectors('n'),
+        dnsNames: Array.from({ length: 1000 }, (_, index) => `n${index}.example`),
+      }),
+      entryInit({ selectors: selectors('b'), admin: true, downstream: true, x509SvidTtl: 2 ** 31 - 1 }),
+    )
+    assert.ok(self && first && second)
+    assert.equal(long?.selectors[0]?.value.length, 64 * 1024)
+    assert.deepEqual(
+      colons?.selectors.map(({ value }) => value),
+      ['a:b::c: ', '\u0000\r\n\u2028', '{}"\\'],
+    )
+    assert.equal(names?.dnsNames.length, 1000)
+    assert.deepEqual([both?.admin, both?.downstream, both?.x509SvidTtl], [true, true, 2 ** 31 - 1])
+    const client = await local(api)
+    const agent = await api.attest('a')
+    const own = await (await api.client(entryV1.Entry, agent)).getAuthorizedEntries({ outputMask: {} })
+    assert.equal(own.entries.length, 4)
+    await client.batchDeleteEntry({ ids: [first.id] })
+    const reused = await client.batchCreateEntry({ entries: [entryInit({ id: first.id, spiffeId: path('z') })] })
+    assert.equal(reused.results[0]?.entry?.id, first.id)
+  })
+
   test('SRV-API-012 ADV-21 for every mask the output has the masked fields with their own values, and no others', () => {
     const full: EntryRecord = {
       ...newEntry({

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { agentV1, bundleV1, entryV1 } from '@plastron/api'
 import { newEntry } from '../datastore/test-datastore.ts'
-import { agentId, openTestApi, rejection, type TestApi, tlsPeer } from './test-api.ts'
+import { agentId, collect, openTestApi, rejection, type TestApi, tlsPeer } from './test-api.ts'
 
 const entry = {
   spiffeId: { trustDomain: 'example.org', path: '/w' },
@@ -108,6 +108,19 @@ describe('the audit log', () => {
     assert.deepEqual([set?.trust_domain_id, set?.refresh_hint], ['other.org', '9'])
     assert.deepEqual([removed?.trust_domain_id, removed?.mode], ['other.org', 'dissociate'])
     assert.equal(audits(api).length, 6)
+  })
+
+  test('SRV-AGT-026 a stream has one record, when it has ended', async () => {
+    await using api = await openTestApi({ auditLogEnabled: true })
+    const client = await api.client(entryV1.Entry, await api.attest('a'))
+    async function* requests() {
+      yield {}
+    }
+    assert.equal((await collect(client.syncAuthorizedEntries(requests()))).length, 1)
+    assert.deepEqual(
+      audits(api).map(({ method, status }) => [method, status]),
+      [['SyncAuthorizedEntries', 'success']],
+    )
   })
 
   test('SRV-AUD-005 SRV-AUD-006 refused calls are not audited; tokens never appear', async () => {

@@ -345,6 +345,20 @@ describe('the change feed', () => {
     assert.equal(numbers.length, 100)
   })
 
+  test('writes that wait at the same time share a transaction and its sync', async () => {
+    await using house = await openTestDatastore()
+    const { entries, changes } = house.store
+    let commits = 0
+    changes.onCommit(() => {
+      commits += 1
+    })
+    await Promise.all(
+      Array.from({ length: 500 }, (_, index) => entries.create([newEntry({ selectors: [`a:${index}`] })])),
+    )
+    assert.equal((await changes.head()).number, 500)
+    assert.ok(commits <= 50, `${commits} commits`)
+  })
+
   test('a closed datastore finishes what was asked for and then refuses', async () => {
     await using house = await openTestDatastore()
     const { store } = house
