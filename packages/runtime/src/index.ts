@@ -55,6 +55,7 @@ export { openTelemetry, type Telemetry, TelemetryError, type TelemetryOptions } 
 export { measureUptime } from './metrics/uptime.ts'
 export { inspectorProblem } from './process/inspector.ts'
 export { type DaemonSignals, handleSignals, type SignalActions } from './process/signals.ts'
+export { type Daemon, type DaemonSettings, type RunDaemonOptions, runDaemon } from './process/run-daemon.ts'
 export { tightenUmask } from './process/umask.ts'
 export {
   RateLimitError,

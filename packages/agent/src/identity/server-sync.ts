@@ -112,10 +112,8 @@ export class ServerSync {
   async #sync(signal: AbortSignal): Promise<void> {
     const { store, entries, connection, onTrust, clock } = this.#options
     this.#lastStart = clock.monotonic()
-    const [fetched, own] = await Promise.all([
-      entries.fetch(store.entries, signal),
-      connection().bundle.getBundle({}, { signal }),
-    ])
+    const { bundle } = connection()
+    const [fetched, own] = await Promise.all([entries.fetch(store.entries, signal), bundle.getBundle({}, { signal })])
     const trust = trustBundleFromProto(own, store.trustDomain)
     const names = new Set([...fetched.values()].flatMap(({ federatesWith }) => federatesWith.map(({ name }) => name)))
     names.delete(store.trustDomain.name)

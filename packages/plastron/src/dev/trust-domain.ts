@@ -148,7 +148,7 @@ async function fetchDocuments(
         await verifyX509Svid(svid.certificates, bundles)
         const token = await client.fetchJwtSvid({ audience: jwtAudience, signal })
         // The agent validates it against the bundle, as it would for a service that was sent this token.
-        const validated = await client.validateJwtSvid(token.token, jwtAudience, { signal })
+        const validated = await client.validateJwtSvid(token.marshal(), jwtAudience, { signal })
         return { spiffeId: svid.id.toString(), x509ExpiresAt: svid.expiresAt, jwtExpiresAt: validated.expiresAt }
       }
     } catch (error) {
