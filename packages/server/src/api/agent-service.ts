@@ -25,7 +25,7 @@ export interface AgentServiceOptions {
 type AgentHandlers = Handlers<typeof agentV1.Agent>
 
 /** The ID of the agent that a join token admits. */
-export function joinTokenAgentId(trustDomain: TrustDomain, token: string): SpiffeId {
+function joinTokenAgentId(trustDomain: TrustDomain, token: string): SpiffeId {
   return SpiffeId.fromSegments(trustDomain, 'spire', 'agent', 'join_token', token)
 }
 

@@ -1,5 +1,4 @@
 import { type Call, type CallKey, callKey, GrpcError } from '@plastron/runtime'
-import type { SpiffeId } from '@plastron/spiffe'
 import type { AgentRecord, EntryRecord } from '../datastore/index.ts'
 
 /** As what a call was let in, and by what: the words of the log and of the audit trail. */
@@ -14,11 +13,6 @@ export interface Standing {
 
 /** Where the authorization stage leaves what it found. */
 export const standingKey: CallKey<Standing> = callKey<Standing>('standing')
-
-/** The identity that a caller proved; undefined for local and anonymous callers. */
-export function callerId(call: Call): SpiffeId | undefined {
-  return call.peer.kind === 'tls' ? call.peer.identity?.spiffeId : undefined
-}
 
 /** The agent that calls. Only for methods that are open to agents alone. */
 export function callingAgent(call: Call): AgentRecord {

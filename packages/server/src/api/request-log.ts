@@ -11,7 +11,7 @@ import {
 import { callerFields } from './caller.ts'
 
 /** Where a call's own logger lies: it adds the request's id, the caller and the method. */
-export const callLogKey: CallKey<Logger> = callKey<Logger>('call log')
+const callLogKey: CallKey<Logger> = callKey<Logger>('call log')
 
 /** The logger of a call. */
 export function callLog(call: Call): Logger {
@@ -21,7 +21,7 @@ export function callLog(call: Call): Logger {
 }
 
 /** The short names of a method in logs and metrics: `entry.v1.Entry` and `BatchCreateEntry`. */
-export function methodNames(call: Call): { readonly service: string; readonly method: string } {
+function methodNames(call: Call): { readonly service: string; readonly method: string } {
   const { typeName } = call.method.parent
   return { service: typeName.replace(/^spire\.api\.(server|agent)\./, ''), method: call.method.name }
 }

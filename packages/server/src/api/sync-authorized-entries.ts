@@ -5,7 +5,7 @@ import { entryMessage } from './entry-messages.ts'
 import { invalid } from './status.ts'
 
 /** Entries in one response: up to this many are sent whole, more only as revisions. */
-export const SYNC_PAGE_SIZE = 500
+const SYNC_PAGE_SIZE = 500
 
 /**
  * The protocol by which an agent learns its entries without getting all of them each time: a small set is sent whole

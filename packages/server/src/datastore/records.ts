@@ -93,7 +93,7 @@ export interface BundleRecord {
 }
 
 /** How the bundle endpoint of a foreign trust domain proves itself. */
-export type BundleEndpointProfile =
+type BundleEndpointProfile =
   | { readonly kind: 'https_web' }
   | { readonly kind: 'https_spiffe'; readonly endpointSpiffeId: string }
 

@@ -77,7 +77,7 @@ export interface FederationRelationshipsTable {
   endpoint_spiffe_id: string | null
 }
 
-export interface ChangesTable {
+interface ChangesTable {
   number: number
   aggregate: string
   id: string

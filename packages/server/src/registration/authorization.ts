@@ -123,6 +123,6 @@ export class Authorization {
 }
 
 /** Whether an entry has an end and it has come. */
-export function isExpired(entry: EntryRecord, nowSeconds: number): boolean {
+function isExpired(entry: EntryRecord, nowSeconds: number): boolean {
   return entry.expiresAt !== 0 && entry.expiresAt <= nowSeconds
 }

@@ -8,7 +8,7 @@ export interface EntryDelta {
 }
 
 /** Which state of an entry somebody was given. */
-export function entryState(entry: EntryRecord): string {
+function entryState(entry: EntryRecord): string {
   return `${entry.row}.${entry.revision}`
 }
 

@@ -1,6 +1,6 @@
 /** How a set of texts (selectors, trust domains) is held against the set of a filter; the numbers are the API's. */
 export const matchBehaviors = ['exact', 'subset', 'superset', 'any'] as const
-export type MatchBehavior = (typeof matchBehaviors)[number]
+type MatchBehavior = (typeof matchBehaviors)[number]
 
 /** What a filter asks of a set. */
 export interface TextMatch {

@@ -22,7 +22,7 @@ const insertChange = prepared<never, 'number' | 'aggregate' | 'id' | 'made_at'>(
 )
 
 /** The position of the last change that this transaction can see. */
-export async function readPosition(tx: Transaction): Promise<Position> {
+async function readPosition(tx: Transaction): Promise<Position> {
   const state = await tx.db.selectFrom('state').select(['history', 'number']).executeTakeFirstOrThrow()
   return { history: state.history, number: state.number }
 }

@@ -19,7 +19,7 @@ export const operations = {
   async ping(_tx: Transaction): Promise<void> {},
 }
 
-export type Operations = typeof operations
+type Operations = typeof operations
 export type OperationName = keyof Operations
 type WithoutTransaction<F> = F extends (tx: Transaction, ...args: infer Args) => unknown ? Args : never
 export type OperationArguments<Name extends OperationName> = WithoutTransaction<Operations[Name]>

@@ -10,13 +10,13 @@ import type { Reply } from './group-commit.ts'
  */
 
 /** What the datastore added to an entry that it stored. */
-export type Added = readonly [row: number, id: string, createdAt: number, federatesWith: readonly string[] | 0]
+type Added = readonly [row: number, id: string, createdAt: number, federatesWith: readonly string[] | 0]
 
 /** An outcome on its way back; one that is not {@link Added} travels as it is. */
 export type CompactOutcome = Added | Outcome<CreatedEntry>
 
 /** Stands for the entry of the n-th item of a reply in the list of changes. */
-export interface EntryReference {
+interface EntryReference {
   readonly reply: number
   readonly item: number
 }

@@ -20,7 +20,7 @@ export interface PlainError {
   readonly message: string
 }
 
-export type PlainReply =
+type PlainReply =
   | { readonly id: number; readonly ok: true; readonly value: unknown }
   | { readonly id: number; readonly ok: false; readonly error: PlainError }
 
