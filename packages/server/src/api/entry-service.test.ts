@@ -367,12 +367,12 @@ describe('entries for agents', () => {
     )
     const client = await api.client(entryV1.Entry, agent)
     const { entries } = await client.getAuthorizedEntries({ outputMask: { hint: true } })
-    const seen = entries.map(({ id, hint, spiffeId }) => [id, hint, spiffeId])
+    const seen = entries.map(({ id, hint, spiffeId }) => ({ id, hint, spiffeId }))
     assert.deepEqual(
-      seen.toSorted(([one], [other]) => (String(one) < String(other) ? -1 : 1)),
+      seen.toSorted((one, other) => (one.id < other.id ? -1 : 1)),
       [
-        ['in-alias', '', undefined],
-        ['own', 'h', undefined],
+        { id: 'in-alias', hint: '', spiffeId: undefined },
+        { id: 'own', hint: 'h', spiffeId: undefined },
       ],
     )
     assert.deepEqual((await (await api.client(entryV1.Entry, other)).getAuthorizedEntries({})).entries, [])
