@@ -167,7 +167,10 @@ export async function eventually(condition: () => boolean | Promise<boolean>, wh
   }
 }
 
-/** Lets time pass, a second at a go, until a condition holds. Fails after ten seconds of the machine's time. */
+/**
+ * Lets time pass, a second at a go, until a condition holds. Between two goes what the clock set off, which talks over real sockets, has a moment
+ * to come to its end. Fails after ten seconds of the machine's time.
+ */
 export function advanceUntil(
   clock: FakeClock,
   condition: () => boolean | Promise<boolean>,
@@ -176,6 +179,7 @@ export function advanceUntil(
   return eventually(async () => {
     if (await condition()) return true
     await clock.advance(1000)
+    await new Promise(resolve => setTimeout(resolve, 10))
     return false
   }, what)
 }
