@@ -80,9 +80,9 @@ export function svidHandlers(options: SvidServiceOptions): Handlers<typeof svidV
         try {
           result = { status: itemOk, svid: await issue(item) }
         } catch (error) {
-          result = { status: itemFailed(call, issuanceFailed(what, error), { registration_id: entryId(item) }) }
+          result = { status: itemFailed(call, issuanceFailed(what, error), { entry_id: entryId(item) }) }
         }
-        auditItem(call, result.status, () => ({ registration_id: entryId(item) }))
+        auditItem(call, result.status, () => ({ entry_id: entryId(item) }))
         return result
       }),
     )
@@ -111,7 +111,7 @@ export function svidHandlers(options: SvidServiceOptions): Handlers<typeof svidV
       } catch (cause) {
         throw cause instanceof GrpcError ? cause : invalid('CSR URI SAN is not a valid SPIFFE ID', cause)
       }
-      audit(call, () => ({ spiffe_id: id.toString(), dns_names: csr.dnsNames, ttl: request.ttl }))
+      audit(call, () => ({ spiffe_id: id.toString(), dns_name: csr.dnsNames.join(','), ttl: request.ttl }))
       try {
         refuseOverlappingWildcards(csr.dnsNames)
         const issued = await issuer.workloadX509({
@@ -161,7 +161,7 @@ export function svidHandlers(options: SvidServiceOptions): Handlers<typeof svidV
     },
 
     async newJWTSVID(request, call) {
-      audit(call, () => ({ registration_id: request.entryId, audience: request.audience }))
+      audit(call, () => ({ entry_id: request.entryId, audience: request.audience }))
       if (request.audience.every(name => name === '')) throw invalid('at least one audience is required')
       const entry = entryOf(call, request.entryId)
       try {
@@ -185,7 +185,7 @@ export function svidHandlers(options: SvidServiceOptions): Handlers<typeof svidV
 
     async newDownstreamX509CA(request, call) {
       const entry = downstreamEntry(call)
-      audit(call, () => ({ registration_id: entry.id, ttl: request.preferredTtl }))
+      audit(call, () => ({ entry_id: entry.id, ttl: request.preferredTtl }))
       if (request.csr.length === 0) throw invalid('missing CSR')
       const publicKey = await readRequestKey(request.csr)
       try {
