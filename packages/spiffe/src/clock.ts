@@ -5,20 +5,20 @@ export interface SpiffeClock {
   /** Wall time. */
   now(): Date
   /**
-   * Runs `callback` once after `delayMs`, unless the returned function is called before. A waiting callback does not keep
-   * the process alive.
+   * Runs `callback` once after `delayMs`, unless the returned function is called before.
    *
    * @param delayMs - at most 2^31 - 1; callers re-read the wall time at least every 30 s instead of waiting for long.
+   * @param keepAlive - true keeps the process alive until then. Default false.
    */
-  after(delayMs: number, callback: () => void): () => void
+  after(delayMs: number, callback: () => void, keepAlive?: boolean): () => void
 }
 
 /** The system's time. */
 export const systemClock: SpiffeClock = {
   now: () => new Date(),
-  after(delayMs, callback) {
+  after(delayMs, callback, keepAlive = false) {
     const timer = setTimeout(callback, delayMs)
-    timer.unref()
+    if (!keepAlive) timer.unref()
     return () => clearTimeout(timer)
   },
 }
@@ -45,7 +45,7 @@ export function atTime(clock: SpiffeClock, time: Date, callback: () => void): ()
 }
 
 /**
- * Waits. Rejects with the signal's reason when it aborts first.
+ * Waits, and keeps the process alive meanwhile. Rejects with the signal's reason when it aborts first.
  */
 export function delay(clock: SpiffeClock, delayMs: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -57,10 +57,11 @@ export function delay(clock: SpiffeClock, delayMs: number, signal?: AbortSignal)
       cancel()
       reject(signal?.reason)
     }
-    const cancel = clock.after(delayMs, () => {
+    const done = () => {
       signal?.removeEventListener('abort', onAbort)
       resolve()
-    })
+    }
+    const cancel = clock.after(delayMs, done, true)
     signal?.addEventListener('abort', onAbort, { once: true })
   })
 }
