@@ -53,14 +53,11 @@ export function checkCertificate(
 }
 
 /** The further rules for a certificate whose key is to verify another certificate: an intermediate or an anchor. */
-export function checkIssuer(certificate: Certificate, profile: PathProfile): PathFailure | undefined {
+export function checkIssuer(certificate: Certificate): PathFailure | undefined {
   if (!certificate.isCa) return { rule: 'basic-constraints', text: 'signs certificates and is no CA' }
   if (certificate.subject.isEmpty) return { rule: 'name', text: 'is a CA without a subject' }
   if (certificate.keyUsage !== undefined && !certificate.keyUsage.has('keyCertSign')) {
     return { rule: 'key-usage', text: 'signs certificates and its key usage lacks keyCertSign' }
-  }
-  if (profile.criticalBasicConstraintsRequired && !certificate.extension(ExtensionOid.basicConstraints)?.critical) {
-    return { rule: 'critical-extension', text: 'has basic constraints that are not critical' }
   }
   try {
     void certificate.publicKey
@@ -117,6 +114,10 @@ function checkCriticality(certificate: Certificate, profile: PathProfile): PathF
     if (oid === ExtensionOid.nameConstraints && !critical && profile.criticalNameConstraintsRequired) {
       return { rule: 'critical-extension', text: 'has name constraints that are not critical' }
     }
+  }
+  const basicConstraints = certificate.extension(ExtensionOid.basicConstraints)
+  if (profile.criticalBasicConstraintsRequired && certificate.isCa && basicConstraints?.critical !== true) {
+    return { rule: 'critical-extension', text: 'is a CA whose basic constraints are not critical' }
   }
   if (certificate.subject.isEmpty && certificate.extension(ExtensionOid.subjectAltName)?.critical !== true) {
     return { rule: 'critical-extension', text: 'has neither a subject nor critical alternative names' }

@@ -148,7 +148,7 @@ class PathSearch {
     if (failure === undefined) {
       failure =
         checkCertificate(certificate, isAnchor, this.#context) ??
-        checkIssuer(certificate, this.#profile) ??
+        checkIssuer(certificate) ??
         this.#compile(certificate) ??
         null
       this.#issuerFailures.set(certificate, failure)
