@@ -1,11 +1,12 @@
-/** The known name that `name` was most likely meant to be: at most a third of its letters away. */
+/** The known name that `name` was most likely meant to be: at most a third of the longer name's letters away. */
 export function nearestName(name: string, known: readonly string[]): string | undefined {
   const wanted = name.toLowerCase().slice(0, 200)
   let best: string | undefined
-  let bestDistance = Math.floor(Math.max(3, wanted.length) / 3) + 1
+  let bestDistance = Number.POSITIVE_INFINITY
   for (const candidate of known) {
     const distance = editDistance(wanted, candidate.toLowerCase())
-    if (distance < bestDistance) {
+    const limit = Math.max(3, wanted.length, candidate.length) / 3
+    if (distance <= limit && distance < bestDistance) {
       best = candidate
       bestDistance = distance
     }

@@ -1,7 +1,10 @@
 import { url } from 'node:inspector'
 
-/** Ways to open a debugger, through which whoever reaches it runs code in the process. Node reads `_` in options as `-`. */
-const inspectorOption = /^--(?:inspect|debug)(?:[-_=]|$)/
+/**
+ * Ways to open a debugger, through which whoever reaches it runs code in the process. Node reads `_` in options as `-`. Only how an open one is
+ * made known opens none; the test runner sets it.
+ */
+const inspectorOption = /^--(?:inspect|debug)(?![-_]publish[-_]uid)(?:[-_=]|$)/
 
 /**
  * Why a daemon must not run in this process: an inspector is open or is asked for by Node's options, on the command line or in `NODE_OPTIONS`.

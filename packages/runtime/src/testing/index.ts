@@ -1,4 +1,5 @@
 export { FakeClock } from './fake-clock.ts'
+export { describePluginContract, type PluginContract } from './plugin-contract.ts'
 export { type RecordedEvent, recordingLogger } from './recording-logger.ts'
 export { type RecordedMeasurement, recordingMetrics } from './recording-metrics.ts'
 export { tempFolder } from './temp-folder.ts'

@@ -575,8 +575,8 @@ describe('server.conf', () => {
     ],
     [
       'SRV-CFG-147 an unknown type',
-      plugin(`${memory} Attestor "x" {}`),
-      '7:24: unknown plugin type "Attestor"; known: DataStore, KeyManager, NodeAttestor, UpstreamAuthority, Notifier, BundlePublisher, CredentialComposer',
+      plugin(`${memory} Frob "x" {}`),
+      '7:24: unknown plugin type "Frob"; known: DataStore, KeyManager, NodeAttestor, UpstreamAuthority, Notifier, BundlePublisher, CredentialComposer',
     ],
     [
       'SRV-CFG-147 a misspelled type',
