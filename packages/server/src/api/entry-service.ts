@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { create } from '@bufbuild/protobuf'
 import { entryV1, type types } from '@plastron/api'
 import { type Call, GrpcError, type Handlers } from '@plastron/runtime'
@@ -38,7 +39,7 @@ export function entryHandlers(options: EntryServiceOptions): Handlers<typeof ent
       const page = pageRequest(request.pageSize, request.pageToken)
       const entries = registry.listEntries(entryFilter(ids, request.filter), page)
       const response = create(entryV1.ListEntriesResponseSchema)
-      response.entries = entries.map(entry => entryMessage(entry, request.outputMask))
+      response.entries = await entryMessages(entries, request.outputMask)
       response.nextPageToken = nextPageToken(page, entries)
       return response
     },
@@ -101,7 +102,9 @@ export function entryHandlers(options: EntryServiceOptions): Handlers<typeof ent
 
     async getAuthorizedEntries(request, call) {
       const entries = registry.authorizedEntries(callingAgent(call).id)
-      return { entries: entries.map(entry => entryMessage(entry, request.outputMask)) }
+      const response = create(entryV1.GetAuthorizedEntriesResponseSchema)
+      response.entries = await entryMessages(entries, request.outputMask)
+      return response
     },
 
     syncAuthorizedEntries(requests, call) {
@@ -110,6 +113,19 @@ export function entryHandlers(options: EntryServiceOptions): Handlers<typeof ent
       return syncAuthorizedEntries(requests, entries)
     },
   }
+}
+
+/** Entries between which others get their turn. */
+const TURN = 2000
+
+/** The messages of many entries, without keeping the loop to itself. */
+async function entryMessages(entries: readonly EntryRecord[], mask: Mask): Promise<types.Entry[]> {
+  const messages: types.Entry[] = []
+  for (const [index, entry] of entries.entries()) {
+    if (index % TURN === TURN - 1) await nextTurn()
+    messages.push(entryMessage(entry, mask))
+  }
+  return messages
 }
 
 const similarExists: ItemStatus = { code: 6, message: 'similar entry already exists' }

@@ -15,6 +15,7 @@ export interface Schema {
   state: { id: number; history: string; number: number }
 }
 
+/** Registration entries; lists are JSON. */
 export interface EntriesTable {
   row: Generated<number>
   id: string
@@ -37,6 +38,7 @@ export interface EntriesTable {
   created_at: number
 }
 
+/** Attested agents; an empty serial number means banned. */
 export interface AgentsTable {
   row: Generated<number>
   id: string
@@ -51,6 +53,7 @@ export interface AgentsTable {
   token_pending: number
 }
 
+/** Join tokens that can still be used, or replayed by the key that claimed them. */
 export interface JoinTokensTable {
   value: string
   expires_at: number
@@ -62,6 +65,7 @@ export interface JoinTokensTable {
   alias_parent: string | null
 }
 
+/** Bundles, ours too; the authorities are one JSON document. */
 export interface BundlesTable {
   trust_domain: string
   authorities: string
@@ -69,6 +73,7 @@ export interface BundlesTable {
   sequence_number: string
 }
 
+/** Relationships made through the API. */
 export interface FederationRelationshipsTable {
   row: Generated<number>
   trust_domain: string

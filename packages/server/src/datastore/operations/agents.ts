@@ -89,6 +89,7 @@ export async function endTokenReplay(tx: Transaction, agentId: string): Promise<
   return true
 }
 
+/** Reads and writes of attested agents; what each promises is said by the interfaces of `datastore.ts` and `changes.ts`. */
 export const agentOperations = {
   async 'agents.get'(tx: Transaction, id: string): Promise<AgentRecord | undefined> {
     return findAgent(tx, id)

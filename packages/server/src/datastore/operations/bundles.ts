@@ -119,6 +119,7 @@ async function releaseEntries(tx: Transaction, trustDomain: string, mode: Bundle
   await tx.db.deleteFrom('entry_federations').where('trust_domain', '=', trustDomain).execute()
 }
 
+/** Reads and writes of bundles; what each promises is said by the interfaces of `datastore.ts` and `changes.ts`. */
 export const bundleOperations = {
   async 'bundles.get'(tx: Transaction, trustDomain: string): Promise<BundleRecord | undefined> {
     return findBundle(tx, trustDomain)

@@ -12,6 +12,7 @@ function journalFromRow(row: JournalRow): CaJournalRecord {
   return { id: row.id, activeX509AuthorityId: row.active_x509_authority_id, data: row.data }
 }
 
+/** Reads and writes of CA journals; what each promises is said by the interfaces of `datastore.ts` and `changes.ts`. */
 export const caJournalOperations = {
   async 'caJournals.list'(tx: Transaction): Promise<CaJournalRecord[]> {
     return (await tx.db.selectFrom('ca_journals').selectAll().orderBy('id').execute()).map(journalFromRow)

@@ -57,6 +57,7 @@ async function currentValue(tx: Transaction, aggregate: string, id: string): Pro
   }
 }
 
+/** Reads and writes of the change log; what each promises is said by the interfaces of `datastore.ts` and `changes.ts`. */
 export const changeLogOperations = {
   async 'changes.head'(tx: Transaction): Promise<Position> {
     return readPosition(tx)

@@ -175,6 +175,7 @@ export function readEntries(tx: Transaction, rows: readonly Row[]): EntryRecord[
   return readable(tx, 'entries', rows, row => row.row, entryFromRow)
 }
 
+/** Reads and writes of registration entries; what each promises is said by the interfaces of `datastore.ts` and `changes.ts`. */
 export const entryOperations = {
   async 'entries.get'(tx: Transaction, id: string): Promise<EntryRecord | undefined> {
     const [row] = await selectById(tx, { id })

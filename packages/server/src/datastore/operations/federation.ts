@@ -34,6 +34,7 @@ function toColumns(relationship: Omit<FederationRelationshipRecord, 'row'>) {
   }
 }
 
+/** Reads and writes of federation relationships; what each promises is said by the interfaces of `datastore.ts` and `changes.ts`. */
 export const federationOperations = {
   async 'federation.get'(tx: Transaction, trustDomain: string): Promise<FederationRelationshipRecord | undefined> {
     return findRelationship(tx, trustDomain)

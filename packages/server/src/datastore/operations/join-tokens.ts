@@ -21,6 +21,7 @@ export interface Refusal {
   readonly refused: DatastoreError
 }
 
+/** Reads and writes of join tokens; what each promises is said by the interfaces of `datastore.ts` and `changes.ts`. */
 export const joinTokenOperations = {
   async 'joinTokens.create'(tx: Transaction, token: JoinTokenRecord, alias?: NewEntry): Promise<void> {
     const known = await tx.db

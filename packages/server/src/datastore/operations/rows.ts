@@ -63,6 +63,7 @@ export function entryFromRow(row: Selectable<EntriesTable>): EntryRecord {
   }
 }
 
+/** @throws TypeError or SyntaxError when the row does not hold what the schema promises. */
 export function agentFromRow(row: Selectable<AgentsTable>): AgentRecord {
   return {
     row: row.row,
@@ -109,6 +110,7 @@ function keyToStored(key: KeyAuthorityRecord): StoredKey {
   return key.tainted ? { ...stored, tainted: true } : stored
 }
 
+/** @throws TypeError or SyntaxError when the row does not hold what the schema promises. */
 export function bundleFromRow(row: Selectable<BundlesTable>): BundleRecord {
   const stored = JSON.parse(row.authorities) as StoredAuthorities
   return {
@@ -121,6 +123,7 @@ export function bundleFromRow(row: Selectable<BundlesTable>): BundleRecord {
   }
 }
 
+/** The row that {@link bundleFromRow} reads. */
 export function bundleToRow(bundle: BundleRecord): Selectable<BundlesTable> {
   const authorities: StoredAuthorities = {
     x509: bundle.x509Authorities.map(item =>
@@ -137,6 +140,7 @@ export function bundleToRow(bundle: BundleRecord): Selectable<BundlesTable> {
   }
 }
 
+/** @throws TypeError or SyntaxError when the row does not hold what the schema promises. */
 export function relationshipFromRow(row: Selectable<FederationRelationshipsTable>): FederationRelationshipRecord {
   return {
     row: row.row,

@@ -20,6 +20,7 @@ export interface Transaction {
 }
 
 type WithoutNumber<C> = C extends Change ? Omit<C, 'number'> : never
+/** A change before it has its number. */
 export type Numberless = WithoutNumber<Change>
 
 /** The value that stands for a parameter while a query is compiled. */

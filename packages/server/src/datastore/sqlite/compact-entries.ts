@@ -26,6 +26,7 @@ export function packEntries(entries: readonly NewEntry[]): string {
   return JSON.stringify(entries)
 }
 
+/** The opposite of {@link packEntries}. */
 export function unpackEntries(text: string): NewEntry[] {
   const entries = JSON.parse(text) as NewEntry[]
   // JSON leaves undefined out; every entry has the same shape.

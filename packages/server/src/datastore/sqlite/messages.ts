@@ -36,10 +36,12 @@ export type FromWorker =
     }
   | { readonly kind: 'closed' }
 
+/** What of an error crosses between threads. */
 export function plainError(error: DatastoreError): PlainError {
   return { code: error.code, message: error.message }
 }
 
+/** The error again, on the other side. */
 export function fromPlainError(error: PlainError): DatastoreError {
   return new DatastoreError(error.code, error.message)
 }

@@ -13,6 +13,7 @@ import { readHistoryFile, settleHistory } from './history.ts'
 /** Marks the file as ours in SQLite's header ("PLST"). */
 const APPLICATION_ID = 0x504c5354
 
+/** How to open a database file; `migrations` replaces our own in tests. */
 export interface OpenOptions {
   readonly path: string
   /** How long to wait for another process that holds the database. */
