@@ -54,8 +54,8 @@ export { type CallMeasurement, type MetricLabels, type Metrics, noMetrics } from
 export { openTelemetry, type Telemetry, TelemetryError, type TelemetryOptions } from './metrics/telemetry.ts'
 export { measureUptime } from './metrics/uptime.ts'
 export { inspectorProblem } from './process/inspector.ts'
-export { type DaemonSignals, handleSignals, type SignalActions } from './process/signals.ts'
 export { type Daemon, type DaemonSettings, type RunDaemonOptions, runDaemon } from './process/run-daemon.ts'
+export { type DaemonSignals, handleSignals, type SignalActions } from './process/signals.ts'
 export { tightenUmask } from './process/umask.ts'
 export {
   RateLimitError,
