@@ -63,11 +63,11 @@ export class Cluster implements AsyncDisposable {
   }
 
   get agentSocket(): string {
-    return this.path('agent', 'api.sock')
+    return this.path('agent', 'public', 'api.sock')
   }
 
   get agentAdminSocket(): string {
-    return this.path('agent', 'admin', 'admin.sock')
+    return this.path('agent', 'private', 'admin.sock')
   }
 
   get workloadApiAddress(): string {
@@ -109,7 +109,9 @@ export class Cluster implements AsyncDisposable {
       ['run', '-config', this.path('server.conf'), '-stopWhenStdinCloses'],
       this.path('server.log'),
     )
-    await this.server.whileRunning(until(async () => (await this.serverCommand(['healthcheck'])).code === 0))
+    await whileRunning(this.server, ended =>
+      until(async () => (await this.serverCommand(['healthcheck'])).code === 0, undefined, ended),
+    )
   }
 
   /** Starts the agent; with a token for its first attestation, without one when it has attested before. */
@@ -126,7 +128,9 @@ export class Cluster implements AsyncDisposable {
       ['run', '-config', this.path('agent.conf'), '-stopWhenStdinCloses'],
       this.path('agent.log'),
     )
-    await this.agent.whileRunning(until(async () => (await this.agentCommand(['healthcheck'])).code === 0))
+    await whileRunning(this.agent, ended =>
+      until(async () => (await this.agentCommand(['healthcheck'])).code === 0, undefined, ended),
+    )
   }
 
   /** Registers a workload below the node, for callers of this process's user unless told otherwise. */
@@ -205,10 +209,24 @@ function output(result: ProgramResult, args: readonly string[]): string {
   return result.stdout
 }
 
-/** Asks until the answer is yes; a bound against hanging, not a measurement. */
-export async function until(ask: () => Promise<boolean> | boolean, boundMs = 60_000): Promise<void> {
+/** Waits for a daemon to come up; when it ends instead, nobody goes on asking. */
+async function whileRunning(daemon: Daemon, ready: (ended: AbortSignal) => Promise<void>): Promise<void> {
+  const ended = new AbortController()
+  try {
+    await daemon.whileRunning(ready(ended.signal))
+  } finally {
+    ended.abort()
+  }
+}
+
+/** Asks until the answer is yes, or nobody wants to know; a bound against hanging, not a measurement. */
+export async function until(
+  ask: () => Promise<boolean> | boolean,
+  boundMs = 60_000,
+  signal?: AbortSignal,
+): Promise<void> {
   const deadline = Date.now() + boundMs
-  while (!(await ask())) {
+  while (signal?.aborted !== true && !(await ask())) {
     if (Date.now() > deadline) throw new Error(`still not so after ${boundMs} ms`)
     await new Promise(resolve => setTimeout(resolve, 50))
   }
