@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { Certificate, PkiError } from '@plastron/pki'
 import {
   Bundle,
   BundleSet,
@@ -6,6 +7,7 @@ import {
   JwtSvid,
   SpiffeId,
   TrustDomain,
+  verifyX509Svid,
   WitSvid,
   X509Bundle,
   X509Svid,
@@ -129,6 +131,21 @@ export const spiffeTargets: readonly FuzzTarget[] = [
     run(input) {
       const svid = X509Svid.parsePem(textOf(input))
       return svid.id.toString()
+    },
+  },
+  {
+    name: 'x509-svid-chain',
+    kind: 'der',
+    allows: error => isSpiffeError(error) || error instanceof PkiError,
+    run: async input => {
+      const chain = Certificate.parseConcatenated(input, { maxCertificates: 20 })
+      const [leaf] = chain
+      // The chain vouches for itself: its last certificate is the only authority, so that mutated ones get as far as they can.
+      const { id, path } = await verifyX509Svid(chain, new X509Bundle(trustDomain, chain.slice(-1)), {
+        now: leaf?.notBefore,
+      })
+      assert.ok(id.memberOf(trustDomain) && id.path !== '')
+      return `${path.length} certificates`
     },
   },
   {
