@@ -18,7 +18,7 @@ export interface MaintenanceOptions {
 export interface MaintenanceTask {
   readonly name: string
   readonly everyMs: number
-  run(): Promise<void>
+  readonly run: () => Promise<void>
 }
 
 const minuteMs = 60_000

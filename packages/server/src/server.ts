@@ -15,7 +15,16 @@ import {
 } from '@plastron/runtime'
 import { SpiffeId, X509Bundle } from '@plastron/spiffe'
 import { debugHandlers } from './api/debug-service.ts'
-import { agentHandlers, apiStages, bundleHandlers, callingAgent, denied, entryHandlers } from './api/index.ts'
+import {
+  agentHandlers,
+  apiStages,
+  auditedAttestation,
+  auditRenewal,
+  bundleHandlers,
+  callingAgent,
+  denied,
+  entryHandlers,
+} from './api/index.ts'
 import { localAuthorityHandlers } from './api/local-authority-service.ts'
 import { loggerHandlers } from './api/logger-service.ts'
 import { svidHandlers } from './api/svid-service.ts'
@@ -182,14 +191,15 @@ export async function startServer(config: ServerConfig, host: ServerHost): Promi
       server
         .add(agentV1.Agent, {
           ...agentHandlers(common),
-          attestAgent: (requests, call) => attestAgent(attestation, requests, call),
+          attestAgent: (requests, call) =>
+            auditedAttestation(call, requests, noted => attestAgent(attestation, noted, call)),
           renewAgent: async (request, call) => {
             const agent = callingAgent(call)
             // An agent that can attest again proves itself anew instead (SRV-API-052).
             if (agent.canReattest) throw denied(call.path, 'AGENT_MUST_REATTEST')
-            return {
-              svid: svidMessage(await renewAgent(attestation, agent.id, request.params?.csr ?? new Uint8Array())),
-            }
+            const csr = request.params?.csr ?? new Uint8Array()
+            auditRenewal(call, csr)
+            return { svid: svidMessage(await renewAgent(attestation, agent.id, csr)) }
           },
         })
         .add(entryV1.Entry, entryHandlers(common))

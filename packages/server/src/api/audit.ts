@@ -1,3 +1,4 @@
+import { readlink } from 'node:fs/promises'
 import {
   type Call,
   type CallKey,
@@ -6,6 +7,7 @@ import {
   grpcCodeInGo,
   grpcCodeName,
   type Interceptor,
+  type UnixPeer,
 } from '@plastron/runtime'
 import { standingKey } from './caller.ts'
 import { callLog } from './request-log.ts'
@@ -63,6 +65,22 @@ class AuditTrail {
   }
 }
 
+const paths = new WeakMap<UnixPeer, Promise<string | undefined>>()
+
+/** The program of a local caller, looked up once a connection; undefined when it cannot be read or has ended. */
+function callerPath(peer: UnixPeer): Promise<string | undefined> {
+  let path = paths.get(peer)
+  if (path === undefined) {
+    path = readlink(`/proc/${peer.pid}/exe`).then(
+      // The number is only the caller's as long as the caller lives.
+      found => (peer.process.isAlive() ? found : undefined),
+      () => undefined,
+    )
+    paths.set(peer, path)
+  }
+  return path
+}
+
 const auditKey: CallKey<AuditTrail> = callKey<AuditTrail>('audit trail')
 
 function isBatch(call: Call): boolean {
@@ -73,6 +91,7 @@ function isBatch(call: Call): boolean {
 export function auditStage(): Interceptor {
   return async (call, next) => {
     const trail = new AuditTrail(call)
+    if (call.peer.kind === 'unix') trail.add({ caller_path: await callerPath(call.peer) })
     call.set(auditKey, trail)
     let failure: unknown
     try {

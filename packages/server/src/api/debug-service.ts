@@ -9,7 +9,7 @@ export interface DebugServiceOptions {
   readonly registry: Registry
   readonly clock: Clock
   /** The server's own X509-SVID and the authorities above it. */
-  svidPath(): readonly Certificate[]
+  readonly svidPath: () => readonly Certificate[]
 }
 
 /** `spire.api.server.debug.v1.Debug` */

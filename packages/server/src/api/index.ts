@@ -1,4 +1,5 @@
 export { agentHandlers } from './agent-service.ts'
+export { auditedAttestation, auditRenewal } from './attestation-audit.ts'
 export { denied } from './authorization.ts'
 export { bundleHandlers } from './bundle-service.ts'
 export { callingAgent } from './caller.ts'

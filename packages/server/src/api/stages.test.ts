@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { realpathSync } from 'node:fs'
 import { describe, test } from 'node:test'
 import { agentV1, bundleV1, entryV1 } from '@plastron/api'
 import { newEntry } from '../datastore/test-datastore.ts'
@@ -65,6 +66,7 @@ describe('the audit log', () => {
       ['entry.v1.Entry', 'CountEntries', 'success', 'local', 'transport', 'h'],
     )
     assert.deepEqual([count?.caller_uid, count?.caller_gid], [process.getuid?.(), process.getgid?.()])
+    assert.equal(count?.caller_path, realpathSync('/proc/self/exe'))
     assert.deepEqual(
       [status?.caller_id, status?.caller_addr, status?.authorized_as, status?.authorized_via],
       [agentId('a'), '192.0.2.1:1', 'agent', 'datastore'],
@@ -121,6 +123,26 @@ describe('the audit log', () => {
       audits(api).map(({ method, status }) => [method, status]),
       [['SyncAuthorizedEntries', 'success']],
     )
+  })
+
+  test('SRV-AUD-006 an attestation is audited with its kind and its agent, a renewal with a digest, and never with evidence', async () => {
+    await using api = await openTestApi({ auditLogEnabled: true })
+    const agent = await api.attest('a')
+    const client = await api.client(agentV1.Agent, agent)
+    async function* requests() {
+      yield {
+        step: {
+          case: 'params' as const,
+          value: { data: { type: 'x509pop', payload: Buffer.from('evidence') }, params: { csr: Buffer.of(1) } },
+        },
+      }
+    }
+    await collect(client.attestAgent(requests()))
+    await client.renewAgent({ params: { csr: Buffer.of(1) } })
+    const [attested, renewed] = audits(api)
+    assert.deepEqual([attested?.node_attestor_type, attested?.agent_id], ['x509pop', agentId('new')])
+    assert.equal(renewed?.csr, '4bf5122f344554c53bde2ebb8cd2b7e3d1600ad631c385a5d7cce23c7785459a')
+    assert.ok(!JSON.stringify(api.events).includes('evidence'))
   })
 
   test('SRV-AUD-005 SRV-AUD-006 refused calls are not audited; tokens never appear', async () => {

@@ -17,6 +17,7 @@ import { SpiffeId, TrustDomain } from '@plastron/spiffe'
 import { openTestDatastore, type TestDatastore } from '../datastore/test-datastore.ts'
 import { openRegistry, type Registry } from '../registration/index.ts'
 import { agentHandlers } from './agent-service.ts'
+import { auditedAttestation, auditRenewal } from './attestation-audit.ts'
 import { bundleHandlers } from './bundle-service.ts'
 import { entryHandlers } from './entry-service.ts'
 import { apiStages } from './stages.ts'
@@ -77,7 +78,22 @@ export async function openTestApi(
   const server = stack.use(new GrpcServer({ interceptors }))
   const deps = { trustDomain, datastore: house.store, registry, now }
   server.add(entryV1.Entry, entryHandlers(deps))
-  server.add(agentV1.Agent, agentHandlers(deps))
+  server.add(agentV1.Agent, {
+    ...agentHandlers(deps),
+    // Attestation itself is another room's; here it admits whoever comes.
+    attestAgent: (requests, call) =>
+      auditedAttestation(call, requests, async function* (noted) {
+        for await (const _ of noted) {
+          const id = { trustDomain: trustDomain.name, path: '/spire/agent/x509pop/new' }
+          yield { step: { case: 'result', value: { svid: { id } } } }
+          return
+        }
+      }),
+    renewAgent: async (request, call) => {
+      auditRenewal(call, request.params?.csr ?? new Uint8Array())
+      return {}
+    },
+  })
   server.add(bundleV1.Bundle, bundleHandlers(deps))
   const folder = stack.use(await tempFolder())
   const channels = new Map<Peer | undefined, Channel>()
