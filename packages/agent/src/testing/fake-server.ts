@@ -28,6 +28,8 @@ export interface FakeServerOptions {
   readonly jwtTtlSeconds?: number | undefined
   /** Entries in a page of SyncAuthorizedEntries. */
   readonly pageSize?: number | undefined
+  /** Ids of entries that no document is issued for. */
+  readonly refusedEntries?: readonly string[] | undefined
   readonly agent?: Overrides<typeof agentV1.Agent> | undefined
   readonly bundle?: Overrides<typeof bundleV1.Bundle> | undefined
   readonly entry?: Overrides<typeof entryV1.Entry> | undefined
@@ -162,6 +164,7 @@ export class FakeServer implements AsyncDisposable {
   }
 
   #entry(id: string): EntryInit | undefined {
+    if (this.#options.refusedEntries?.includes(id)) return undefined
     return this.entries.find(entry => entry.id === id)
   }
 

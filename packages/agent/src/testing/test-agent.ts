@@ -183,3 +183,19 @@ export function advanceUntil(
     return false
   }, what)
 }
+
+/** Waits for a promise and lets time pass meanwhile, a tenth of a second at a go. */
+export async function settled<T>(clock: FakeClock, promise: Promise<T>): Promise<T> {
+  let done = false
+  const settle = () => {
+    done = true
+  }
+  promise.then(settle, settle)
+  await eventually(async () => {
+    if (done) return true
+    await clock.advance(100)
+    await new Promise(resolve => setTimeout(resolve, 10))
+    return done
+  }, 'an answer')
+  return promise
+}
