@@ -8,6 +8,8 @@ import {
   type LogLevelControl,
   listenHealth,
   listenUnix,
+  measureUptime,
+  openTelemetry,
   systemClock,
   TaskGroup,
 } from '@plastron/runtime'
@@ -78,6 +80,13 @@ export async function startAgent(config: AgentConfig, deps: AgentDependencies): 
     lock.held = false
   })
   for (const warning of folder.warnings) log.warn(warning)
+  const { metrics } = owned.use(
+    await openTelemetry(config.telemetry, {
+      trustDomain: trustDomain.name,
+      logger: log.child({ subsystem_name: 'telemetry' }),
+      clock,
+    }),
+  )
   const { state, setAside } = await AgentState.open(config.dataDir, trustDomain, clock.now())
   if (setAside !== undefined) {
     log.error('The state file was damaged and has been set aside', {
@@ -236,6 +245,9 @@ export async function startAgent(config: AgentConfig, deps: AgentDependencies): 
     if (store.synced) ready.resolve()
   })
   tasks.start('health', inner => health.run(inner))
+  tasks.start('uptime', inner =>
+    measureUptime(metrics, clock, { version: deps.version, trustDomain: trustDomain.name }, inner),
+  )
   tasks.start('removal', inner => Promise.race([link.lost, aborted(inner)]))
   tasks.start('server', async inner => {
     await link.establish()

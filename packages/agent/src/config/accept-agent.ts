@@ -51,7 +51,6 @@ export function acceptAgentSection(
     syncIntervalMs: experimental.sync_interval,
     jwtSvidCacheHitTimeoutMs: experimental.jwt_svid_cache_hit_timeout,
     useSyncAuthorizedEntries: experimental.use_sync_authorized_entries,
-    requirePqKem: experimental.require_pq_kem,
     rateLimit: {
       fetchX509Svid: experimental.ratelimit.fetch_x509_svid,
       fetchJwtSvid: experimental.ratelimit.fetch_jwt_svid,

@@ -86,7 +86,6 @@ describe('agent.conf', () => {
       syncIntervalMs: 5000,
       jwtSvidCacheHitTimeoutMs: 30_000,
       useSyncAuthorizedEntries: true,
-      requirePqKem: false,
       rateLimit: { fetchX509Svid: 0, fetchJwtSvid: 0, fetchX509Bundles: 0, fetchJwtBundles: 0 },
       featureFlags: [],
       telemetry: {
@@ -141,7 +140,7 @@ describe('agent.conf', () => {
     const { config } = parse(
       conf(`admin_socket_path = "/run/admin/a.sock" allowed_foreign_jwt_claims = ["a"] availability_target = "25h" disable_workload_api = true
         join_token_file = "token" log_selectors = ["unix:uid"] workload_x509_svid_key_type = "RSA-2048" x509_svid_cache_max_size = 5 jwt_svid_cache_max_size = 6
-        experimental { sync_interval = "1m" jwt_svid_cache_hit_timeout = "5s" use_sync_authorized_entries = false require_pq_kem = true
+        experimental { sync_interval = "1m" jwt_svid_cache_hit_timeout = "5s" use_sync_authorized_entries = false
           ratelimit { fetch_x509_svid = 1 fetch_jwt_svid = 2 fetch_x509_bundles = 3 fetch_jwt_bundles = 4 } }`),
     )
     assert.equal(config.adminSocketPath, '/run/admin/a.sock')
@@ -153,7 +152,7 @@ describe('agent.conf', () => {
     assert.equal(config.workloadX509SvidKeyType, 'rsa-2048')
     assert.deepEqual([config.x509SvidCacheMaxSize, config.jwtSvidCacheMaxSize], [5, 6])
     assert.deepEqual([config.syncIntervalMs, config.jwtSvidCacheHitTimeoutMs], [60_000, 5000])
-    assert.deepEqual([config.useSyncAuthorizedEntries, config.requirePqKem], [false, true])
+    assert.equal(config.useSyncAuthorizedEntries, false)
     assert.deepEqual(config.rateLimit, { fetchX509Svid: 1, fetchJwtSvid: 2, fetchX509Bundles: 3, fetchJwtBundles: 4 })
   })
 
@@ -194,6 +193,11 @@ describe('agent.conf', () => {
   }
 
   const bad: [name: string, lines: string, ...expected: string[]][] = [
+    [
+      'AGT-CFG-055 post-quantum key exchange alone',
+      'experimental { require_pq_kem = true }',
+      '3:16: agent.experimental.require_pq_kem is not built in this version of Plastron: leave it out or set it to false',
+    ],
     [
       'AGT-CFG-005 an unknown key',
       'sock_path = "x"',

@@ -33,8 +33,6 @@ export interface AgentConfig {
   readonly jwtSvidCacheHitTimeoutMs: number
   /** False: always the full list. */
   readonly useSyncAuthorizedEntries: boolean
-  /** Only hybrid post-quantum key exchange, and TLS 1.3. */
-  readonly requirePqKem: boolean
   readonly rateLimit: WorkloadApiRateLimits
   readonly featureFlags: readonly string[]
   readonly telemetry: TelemetryConfig

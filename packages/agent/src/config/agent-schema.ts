@@ -59,7 +59,7 @@ const experimentalSchema = z.strictObject({
     'How long the renewal of a JWT-SVID may take while a valid one is at hand; from 5s to less than 30s.',
   ),
   use_sync_authorized_entries: flag(true, 'False always asks for the full list of entries. Deprecated.'),
-  require_pq_kem: flag(false, 'Only hybrid post-quantum key exchange, and TLS 1.3.'),
+  require_pq_kem: notBuilt(flag(false, 'Only hybrid post-quantum key exchange, and TLS 1.3.')),
   feature_flags: texts('Feature flags of SPIRE: wit-svid, i_am_a_test_flag. WIT-SVIDs are on without it.'),
   ratelimit: rateLimitSchema.prefault({}),
   broker: notBuilt(brokerSchema.optional()),

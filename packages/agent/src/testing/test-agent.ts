@@ -114,7 +114,6 @@ export function testConfig(server: Pick<FakeServer, 'port' | 'trustDomain'>, fol
     syncIntervalMs: 5000,
     jwtSvidCacheHitTimeoutMs: 30_000,
     useSyncAuthorizedEntries: true,
-    requirePqKem: false,
     rateLimit: { fetchX509Svid: 0, fetchJwtSvid: 0, fetchX509Bundles: 0, fetchJwtBundles: 0 },
     featureFlags: [],
     telemetry: {

@@ -103,10 +103,8 @@ describe('server.conf', () => {
       },
       jwt: { enabled: true, keyType: 'ec-p256' },
       wit: { enabled: true, keyType: 'ec-p256' },
-      maxAttestedNodeInfoStalenessMs: 0,
       proxyProtocolTrustedCidrs: [],
       rateLimit: { attestation: true, signing: true },
-      requirePqKem: false,
       agentSpiffeIdAsSelector: false,
       keepChangesForMs: 43_200_000,
       featureFlags: [],
@@ -195,9 +193,9 @@ describe('server.conf', () => {
       conf(`admin_ids = ["spiffe://foreign.test/admin"] agent_ttl = "30m" audit_log_enabled = true bind_address = "[::1]"
         ca_key_type = "RSA-2048" ca_ttl = "72h" default_x509_svid_ttl = "2h" default_jwt_svid_ttl = "1m30s" disable_jwt_svids = true
         jwt_issuer = "https://x" jwt_key_type = "EC-P384" log_file = "l" log_level = "warning" log_format = "JSON" log_source_location = true
-        max_attested_node_info_staleness = "10s" prune_attested_nodes_expired_for = "24h" prune_attested_nodes_batch_size = 5 prune_tofu_nodes = true
+        prune_attested_nodes_expired_for = "24h" prune_attested_nodes_batch_size = 5 prune_tofu_nodes = true
         proxy_protocol_trusted_cidrs = ["10.0.0.0/8", "::/0"] ratelimit { attestation = false signing = false } socket_path = "a/b.sock"
-        experimental { agent_spiffe_id_as_selector = true require_pq_kem = true wit_key_type = "rsa-4096" wit_issuer = "w" prune_events_older_than = "1h" }`),
+        experimental { agent_spiffe_id_as_selector = true wit_key_type = "rsa-4096" wit_issuer = "w" prune_events_older_than = "1h" }`),
     )
     assert.equal(String(config.adminIds[0]), 'spiffe://foreign.test/admin')
     assert.deepEqual(
@@ -210,7 +208,6 @@ describe('server.conf', () => {
     assert.deepEqual(config.jwt, { enabled: false, keyType: 'ec-p384', issuer: 'https://x' })
     assert.deepEqual(config.wit, { enabled: true, keyType: 'rsa-4096', issuer: 'w' })
     assert.deepEqual(config.log, { level: 'warn', format: 'json', file: '/srv/l', sourceLocation: true })
-    assert.equal(config.maxAttestedNodeInfoStalenessMs, 10_000)
     assert.deepEqual(config.pruneAttestedNodes, {
       expiredForMs: 86_400_000,
       batchSize: 5,
@@ -219,7 +216,7 @@ describe('server.conf', () => {
     assert.deepEqual(config.proxyProtocolTrustedCidrs, ['10.0.0.0/8', '::/0'])
     assert.deepEqual(config.rateLimit, { attestation: false, signing: false })
     assert.equal(config.socketPath, '/srv/a/b.sock')
-    assert.equal(config.agentSpiffeIdAsSelector && config.requirePqKem, true)
+    assert.equal(config.agentSpiffeIdAsSelector, true)
     assert.equal(config.keepChangesForMs, 3_600_000)
     // A text where a number is wanted, as SPIRE's own samples have it, and the other way round.
     assert.equal(parse(conf('bind_port = "0x1F90"')).config.bindPort, 8080)
@@ -338,6 +335,11 @@ describe('server.conf', () => {
       'warn: default_jwt_svid_ttl is too high, so SVIDs with shorter lifetimes may be issued: set default_jwt_svid_ttl to 168h or less, to get the full default_jwt_svid_ttl whenever authorities change',
     ],
     [
+      'SRV-CFG-038 how stale a record may be',
+      'max_attested_node_info_staleness = "10s"',
+      'info: server.conf: server.max_attested_node_info_staleness has no effect: agents are followed change by change, so their records are never stale',
+    ],
+    [
       'SRV-CFG-026 an empty ca_subject',
       'ca_subject {}',
       'warn: server.ca_subject is set but empty; the default will be used',
@@ -371,6 +373,11 @@ describe('server.conf', () => {
     test(`tells about ${name}`, () => assert.deepEqual(notices(conf(lines)), expected))
 
   const bad: [name: string, lines: string, ...expected: string[]][] = [
+    [
+      'SRV-CFG-068 post-quantum key exchange alone',
+      'experimental { require_pq_kem = true }',
+      '3:16: server.experimental.require_pq_kem is not built in this version of Plastron: leave it out or set it to false',
+    ],
     [
       'SRV-CFG-006 an unknown key with its neighbour',
       'bind_prot = 1',

@@ -24,14 +24,10 @@ export interface ServerConfig {
   readonly ca: CaConfig
   readonly jwt: TokenConfig
   readonly wit: TokenConfig
-  /** How long ago the record of an agent may have been read; 0: never from a cache. */
-  readonly maxAttestedNodeInfoStalenessMs: number
   /** Absent: agents are never pruned. */
   readonly pruneAttestedNodes?: PruneAttestedNodesConfig | undefined
   readonly proxyProtocolTrustedCidrs: readonly string[]
   readonly rateLimit: { readonly attestation: boolean; readonly signing: boolean }
-  /** Only hybrid post-quantum key exchange, and TLS 1.3. */
-  readonly requirePqKem: boolean
   /** Adds the selector `spiffe_id:<the agent's ID>` at attestation. */
   readonly agentSpiffeIdAsSelector: boolean
   /** How old changes may get before they are forgotten; who is further behind gets a snapshot. */

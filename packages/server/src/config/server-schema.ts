@@ -98,7 +98,7 @@ const experimentalSchema = z.strictObject({
     optionalDuration('unset', 'Former name of event_timeout.'),
     'numbers of changes have no gaps',
   ),
-  require_pq_kem: flag(false, 'Only hybrid post-quantum key exchange, and TLS 1.3.'),
+  require_pq_kem: notBuilt(flag(false, 'Only hybrid post-quantum key exchange, and TLS 1.3.')),
   wit_key_type: optionalChoice(keyTypes, 'ca_key_type', 'Type of the keys that sign WIT-SVIDs.'),
   wit_issuer: text('Claim iss of WIT-SVIDs.'),
   feature_flags: texts('Feature flags of SPIRE: wit-svid, i_am_a_test_flag. WIT-SVIDs are on without it.'),
@@ -138,9 +138,9 @@ export const serverSchema = z.strictObject({
   disable_jwt_svids: flag(false, 'Issues no JWT-SVIDs.'),
   jwt_issuer: text('Claim iss of JWT-SVIDs.'),
   jwt_key_type: optionalChoice(keyTypes, 'ca_key_type', 'Type of the keys that sign JWT-SVIDs.'),
-  max_attested_node_info_staleness: optionalDuration(
-    '0: never from a cache',
-    'How old the record of an agent may be that its calls are authorized by.',
+  max_attested_node_info_staleness: superseded(
+    optionalDuration('0s', 'How old the record of an agent may be that SPIRE authorizes its calls by.'),
+    'agents are followed change by change, so their records are never stale',
   ),
   prune_attested_nodes_expired_for: optionalDuration(
     'never',
