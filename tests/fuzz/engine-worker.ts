@@ -93,13 +93,15 @@ async function replay(): Promise<{ replayed: number; pool: Uint8Array[] }> {
 async function fuzz(pool: Uint8Array[]): Promise<{ executed: number; accepted: number }> {
   const random = createRandom(`${task.seed} ${task.target}`)
   if (pool.length === 0) pool.push(new Uint8Array(0))
+  const seeds = pool.length
   const end = performance.now() + task.seconds * 1000
   let executed = 0
   let accepted = 0
   while (performance.now() < end && findings.size < MAX_FINDINGS) {
-    // Half of the time one of the newest: what was found last is farthest from what was tried before.
-    const recent = pool.length - 1 - random.int(Math.min(pool.length, 20))
-    const start = pool[random.chance(50) ? recent : random.int(pool.length)] as Uint8Array
+    // Half of the time one of the newest, which is farthest from what was tried before; else a seed, or anything.
+    const size = random.pick([20, 20, pool.length])
+    const place = random.chance(25) ? random.int(seeds) : pool.length - 1 - random.int(Math.min(pool.length, size))
+    const start = pool[place] as Uint8Array
     const input = mutate(target, start, random, pool)
     const feature = await attempt(input)
     executed++

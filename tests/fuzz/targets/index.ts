@@ -2,10 +2,14 @@ import type { FuzzTarget } from '../target.ts'
 import { apiTargets } from './api.ts'
 import { daemonTargets } from './daemons.ts'
 import { pkiTargets } from './pki.ts'
+import { programTargets } from './programs.ts'
 import { spiffeTargets } from './spiffe.ts'
 
 const targets = new Map<string, FuzzTarget>(
-  [...pkiTargets, ...spiffeTargets, ...apiTargets, ...daemonTargets].map(target => [target.name, target]),
+  [...pkiTargets, ...spiffeTargets, ...apiTargets, ...daemonTargets, ...programTargets].map(target => [
+    target.name,
+    target,
+  ]),
 )
 
 /** The names of all targets. */

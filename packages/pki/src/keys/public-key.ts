@@ -54,9 +54,16 @@ export class PublicKey {
 
   /** Takes a key that node:crypto holds; of a private key, its public half. @throws as {@link fromSpki} */
   static fromKeyObject(key: KeyObject): PublicKey {
-    const publicKey = key.type === 'private' ? createPublicKey(key) : key
-    if (publicKey.type !== 'public') throw new PkiError('ERR_PKI_KEY', 'a secret key has no public half')
-    const spki = publicKey.export({ type: 'spki', format: 'der' })
+    if (key.type === 'secret') throw new PkiError('ERR_PKI_KEY', 'a secret key has no public half')
+    let publicKey: KeyObject
+    let spki: Uint8Array
+    try {
+      publicKey = key.type === 'private' ? createPublicKey(key) : key
+      spki = publicKey.export({ type: 'spki', format: 'der' })
+    } catch {
+      // OpenSSL can hold a key that it cannot write again. No cause: its messages are not known to keep secrets out.
+      throw new PkiError('ERR_PKI_KEY', 'key has no public half that can be written')
+    }
     return new PublicKey(spki, readSpki(spki), publicKey)
   }
 

@@ -41,7 +41,7 @@ export function encodeJournal(journal: Journal): Uint8Array {
 export function decodeJournal(data: Uint8Array): Journal {
   const content = parseJsonObjectStrict(Buffer.from(data).toString('utf8'))
   if (content.version !== formatVersion)
-    throw new Error(`its version is ${String(content.version)}, this program knows ${formatVersion}`)
+    throw new Error(`its version is ${JSON.stringify(content.version)}, this program knows ${formatVersion}`)
   const journal = { ...emptyJournal } as Record<AuthorityKind, readonly JournalRecord[]>
   for (const kind of authorityKinds) {
     const list = content[kind]

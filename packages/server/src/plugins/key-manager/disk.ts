@@ -103,7 +103,7 @@ function decode(text: string): Map<string, HeldKey> {
   const document = parseJsonObjectStrict(text)
   if (document.format !== format) throw new Error('it is not a key file of this program')
   if (document.version !== formatVersion)
-    throw new Error(`its version is ${String(document.version)}, this program knows ${formatVersion}`)
+    throw new Error(`its version is ${JSON.stringify(document.version)}, this program knows ${formatVersion}`)
   const content = document.keys
   if (content === undefined || !isJsonObject(content)) throw new Error('it has no keys member')
   if (document.checksum !== checksumOf(content)) throw new Error('its checksum does not match')
