@@ -56,6 +56,14 @@ describe('opening a database', () => {
     }
   })
 
+  test('C53-5 a database that was copied into place readable by all is made private', async () => {
+    await using house = await openTestDatastore()
+    await house.close()
+    chmodSync(house.path, 0o644)
+    await house.open()
+    assert.equal(statSync(house.path).mode & 0o777, 0o600)
+  })
+
   test('SRV-DS-012 WAL, synchronous FULL, foreign keys and a busy timeout are on', async () => {
     await using house = new TestDatastore()
     const { database } = await openDatabase({ path: house.path, busyTimeoutMs: 1234 })

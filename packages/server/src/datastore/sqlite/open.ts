@@ -1,4 +1,4 @@
-import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { backup, DatabaseSync } from 'node:sqlite'
 import { pathToFileURL } from 'node:url'
@@ -71,6 +71,14 @@ function createDatabase(path: string): void {
   }
   renameSync(making, path)
   syncFolder(path)
+}
+
+/** Takes from others what they may do with the files of a database: one that was copied into place may be open to all. */
+function makePrivate(path: string): void {
+  for (const suffix of ['', '-wal', '-shm']) {
+    const file = path + suffix
+    if (existsSync(file) && (statSync(file).mode & 0o077) !== 0) chmodSync(file, 0o600)
+  }
 }
 
 function isNew(path: string): boolean {
@@ -181,6 +189,7 @@ export async function openDatabase(options: OpenOptions): Promise<OpenDatabase> 
   try {
     if (fresh) createDatabase(path)
     else refuseForeign(path)
+    makePrivate(path)
     database = new DatabaseSync(path, { timeout: options.busyTimeoutMs, enableForeignKeyConstraints: true })
     database.exec('pragma journal_mode = wal')
     database.exec('pragma synchronous = full')
