@@ -33,7 +33,7 @@ export function schemaRows(document: SchemaDocument): SchemaRow[] {
 function rowsOf(schema: z.ZodObject, path: string, built: boolean): SchemaRow[] {
   return [...members(schema)].flatMap(([name, member]) => {
     const key = `${path}.${name}`
-    const { notBuilt, kind, defaultText, description, enum: values } = keyMeta(member)
+    const { notBuilt, superseded, kind, defaultText, description = '', enum: values } = keyMeta(member)
     const here = built && !notBuilt
     const input = inputSchema(member)
     const inner = input instanceof z.ZodArray ? inputSchema(input.element as z.ZodType) : input
@@ -45,7 +45,7 @@ function rowsOf(schema: z.ZodObject, path: string, built: boolean): SchemaRow[] 
         key,
         kind: values === undefined ? (kind ?? 'text') : values.join(', '),
         defaultText: defaultText ?? 'unset',
-        description: description ?? '',
+        description: superseded === undefined ? description : `${description} No effect here: ${superseded}.`,
         built: here,
       },
     ]

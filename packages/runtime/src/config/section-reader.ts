@@ -140,7 +140,7 @@ export class ConfigReader {
       if (name === undefined) continue
       if (!this.#positions.has(name)) this.#positions.set(name, item.position)
       if (item.value.kind === 'null') continue
-      found.set(name, [...(found.get(name) ?? []), item.value])
+      append(found, name, item.value)
     }
     return found
   }
@@ -164,7 +164,7 @@ export class ConfigReader {
     if (input instanceof z.ZodRecord) return this.#projectRecord(nodes, input, path, options)
     if (input instanceof z.ZodArray) return this.#projectList(nodes, input, path)
     if (nodes.length > 1 && !(input instanceof z.ZodUnknown)) {
-      const lines = nodes.map(({ position }) => position.line)
+      const lines = nodes.slice(0, 20).map(({ position }) => position.line)
       this.notice(
         'warn',
         `${this.source}: ${path} is set ${nodes.length} times (lines ${lines.join(', ')}): the last one counts`,
@@ -194,7 +194,7 @@ export class ConfigReader {
     for (const item of objects.flatMap(({ items }) => items)) {
       const name = this.#knownKey(item, known, path)
       if (name === undefined || item.value.kind === 'null') continue
-      given.set(name, [...(given.get(name) ?? []), item.value])
+      append(given, name, item.value)
       this.#positions.set(join(path, name), item.position)
     }
     const result: Record<string, unknown> = {}
@@ -228,7 +228,7 @@ export class ConfigReader {
     const result = new Map<string, unknown>()
     const given = new Map<string, ConfigNode[]>()
     for (const item of this.#objects(nodes, path).flatMap(({ items }) => items)) {
-      given.set(item.key, [...(given.get(item.key) ?? []), item.value])
+      append(given, item.key, item.value)
       this.#positions.set(join(path, item.key), item.position)
     }
     for (const [key, values] of given)
@@ -271,6 +271,12 @@ export class ConfigReader {
     if (node.kind !== 'string') return wrong('a text')
     return node.value === '' && options.emptyIsUnset !== false ? undefined : node.value
   }
+}
+
+function append(lists: Map<string, ConfigNode[]>, key: string, node: ConfigNode): void {
+  const list = lists.get(key)
+  if (list === undefined) lists.set(key, [node])
+  else list.push(node)
 }
 
 /** Joins keys to a path; a key with dots stays one word in quotes. */
