@@ -94,7 +94,8 @@ export class FakeWorkloadApi implements AsyncDisposable {
   static async start(options: FakeWorkloadApiOptions = {}): Promise<FakeWorkloadApi> {
     const folder = options.socketPath === undefined ? await mkdtemp(join(tmpdir(), 'plastron-')) : undefined
     const socketPath = options.socketPath ?? join(folder ?? '', 'api.sock')
-    const server = createServer()
+    // Each fetch ends by a reset of its stream, so the default guard against many of them would cut busy tests off.
+    const server = createServer({ streamResetBurst: 1_000_000, streamResetRate: 1_000_000 })
     const fake = new FakeWorkloadApi(server, socketPath, folder, options)
     await fake.identities.ready()
     await new Promise<void>((resolve, reject) => {
