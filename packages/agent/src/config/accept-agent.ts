@@ -1,5 +1,12 @@
 import { dirname } from 'node:path'
-import { type ConfigReader, featureFlags, logConfig, parseTrustDomain, withoutBrackets } from '@plastron/runtime/config'
+import {
+  type ConfigReader,
+  experimentalNotice,
+  featureFlags,
+  logConfig,
+  parseTrustDomain,
+  withoutBrackets,
+} from '@plastron/runtime/config'
 import type { TrustDomain } from '@plastron/spiffe'
 import { acceptBootstrap } from './accept-bootstrap.ts'
 import type { AgentConfig, BootstrapConfig, JoinTokenSource } from './agent-config.ts'
@@ -61,6 +68,7 @@ export function acceptAgentSection(
   }
   checkTimes(section, reader)
   checkSockets(agent, reader)
+  experimentalNotice('agent.experimental', Object.keys(experimental), reader)
   if (reader.isSet('agent.experimental.use_sync_authorized_entries'))
     reader.notice('warn', 'agent.experimental.use_sync_authorized_entries is deprecated', true)
   if (section.join_token !== undefined)
