@@ -114,6 +114,39 @@ function everywhere(change: Change, reason: string): Partial<Record<Label, strin
   return Object.fromEntries(roles.map(role => [`${change}@${role}`, reason]))
 }
 
+const uris = [
+  'spiffe://example.org',
+  'spiffe://example.org/web',
+  'SPIFFE://EXAMPLE.ORG/Web',
+  'spiffe://prod.example.org/web',
+  'spiffe://notexample.org/web',
+  'spiffe://example.org.evil.net/web',
+  'spiffe://evil.net/example.org',
+  'spiffe://example.org:8443/web',
+  'spiffe://user@example.org/web',
+  'spiffe://example.org@evil.net/web',
+  'spiffe://evil.net?@example.org/',
+  'spiffe://192.0.2.1/web',
+  'spiffe:///web',
+  'urn:uuid:5d1d0c3e',
+]
+
+/**
+ * Where Plastron and openssl 3.x differ on a URI name under a constraint: openssl takes `user@` for a part of the host, and lets a URI with an IP
+ * address pass that no constraint can be applied to unless one permits something.
+ */
+const knownUriDifferences: readonly string[] = [
+  'permitted example.org, spiffe://user@example.org/web: we accept',
+  'excluded example.org, spiffe://user@example.org/web: we refuse',
+  'excluded example.org, spiffe://192.0.2.1/web: we refuse',
+  'excluded .example.org, spiffe://192.0.2.1/web: we refuse',
+  'permitted EXAMPLE.org, spiffe://user@example.org/web: we accept',
+  'excluded EXAMPLE.org, spiffe://user@example.org/web: we refuse',
+  'excluded EXAMPLE.org, spiffe://192.0.2.1/web: we refuse',
+  'excluded other.example, spiffe://192.0.2.1/web: we refuse',
+  'excluded org, spiffe://192.0.2.1/web: we refuse',
+]
+
 describe('paths against openssl verify', () => {
   let openssl: OpensslFolder
   let files = 0
@@ -202,5 +235,26 @@ describe('paths against openssl verify', () => {
       }),
       { numRuns: 60 },
     )
+  })
+
+  test('STD-X5-010 URI names under URI constraints are judged as openssl does, but for the known differences', async () => {
+    const different: string[] = []
+    for (const constraint of ['example.org', '.example.org', 'EXAMPLE.org', 'other.example', 'org']) {
+      for (const kind of ['permitted', 'excluded'] as const) {
+        const root = await build({ ...base.root, [kind]: [`uri:${constraint}`] })
+        const intermediate = await build(base.intermediate, root)
+        const verdicts = await Promise.all(
+          uris.map(async uri => {
+            const leaf = await build({ subject: 'leaf', names: [`uri:${uri}`] }, intermediate)
+            const ours = await weAccept([leaf, intermediate], root, 'spiffe')
+            return { uri, ours, theirs: await opensslAccepts(root, intermediate, leaf) }
+          }),
+        )
+        for (const { uri, ours, theirs } of verdicts) {
+          if (ours !== theirs) different.push(`${kind} ${constraint}, ${uri}: ${ours ? 'we accept' : 'we refuse'}`)
+        }
+      }
+    }
+    assert.deepEqual(different, knownUriDifferences)
   })
 })

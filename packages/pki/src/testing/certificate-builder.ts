@@ -20,7 +20,7 @@ import { algorithmFacts, defaultSignatureAlgorithm } from '../keys/algorithms.ts
 import { PrivateKey } from '../keys/private-key.ts'
 
 /** A name with the common name `cn`; the empty one for an empty text. */
-export const commonName = (cn: string): Name => (cn === '' ? Name.empty : Name.create([{ type: 'CN', value: cn }]))
+const commonName = (cn: string): Name => (cn === '' ? Name.empty : Name.create([{ type: 'CN', value: cn }]))
 
 /** A general name for {@link CertificateSpec}: `dns:a.example`, `uri:…`, `email:…`, `dir:CN`, `ip:` with hexadecimal octets. */
 export type NameText = `${'dns' | 'uri' | 'email' | 'dir' | 'ip'}:${string}`
