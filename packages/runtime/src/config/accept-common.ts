@@ -78,3 +78,13 @@ export function featureFlags(flags: readonly string[], path: string, reader: Con
   }
   return [...flags]
 }
+
+/** Tells the operator once that something experimental is set. */
+export function experimentalNotice(section: string, keys: readonly string[], reader: ConfigReader): void {
+  const set = keys.filter(key => reader.isSet(`${section}.${key}`))
+  if (set.length > 0)
+    reader.notice(
+      'warn',
+      `Experimental features have been enabled (${set.join(', ')}): what is under experimental may change or vanish`,
+    )
+}

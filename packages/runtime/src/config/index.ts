@@ -1,6 +1,13 @@
 /** What the configurations of daemons are made of: sections as schemas, read from HCL, JSON or YAML with the place of every key. */
 
-export { applyFlags, featureFlags, type LogSection, logConfig, parseTrustDomain } from './accept-common.ts'
+export {
+  applyFlags,
+  experimentalNotice,
+  featureFlags,
+  type LogSection,
+  logConfig,
+  parseTrustDomain,
+} from './accept-common.ts'
 export {
   healthChecksSchema,
   healthListener,

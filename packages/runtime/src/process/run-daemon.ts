@@ -51,9 +51,11 @@ export async function runDaemon({ name, stopWhenStdinCloses, configure }: RunDae
   const { promise: stopped, resolve } = Promise.withResolvers<void>()
   signals.stop.addEventListener('abort', () => resolve(), { once: true })
   try {
-    await using daemon = await settings.start(log, signals.stop)
-    if (signals.stop.aborted) resolve()
-    await Promise.race([stopped, daemon.ended])
+    {
+      await using daemon = await settings.start(log, signals.stop)
+      if (signals.stop.aborted) resolve()
+      await Promise.race([stopped, daemon.ended])
+    }
     log.info(`${name} stopped gracefully`)
     return 0
   } catch (error) {

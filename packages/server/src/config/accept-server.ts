@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import {
   type ConfigReader,
+  experimentalNotice,
   featureFlags,
   join,
   logConfig,
@@ -59,6 +60,7 @@ export function acceptServerSection(
   checkCidrs(section.proxy_protocol_trusted_cidrs, reader)
   checkCaches(section, reader)
   adviseOnTtls(section, reader)
+  experimentalNotice('server.experimental', Object.keys(experimental), reader)
   if (section.disable_jwt_svids) reader.notice('info', 'JWT-SVID profile is disabled')
   return server
 }

@@ -38,9 +38,9 @@ function problems(text: string, flags?: Partial<ServerRunFlags>, path?: string):
 }
 
 function notices(text: string): string[] {
-  return parse(text).notices.map(
-    ({ level, message, deprecated }) => `${level}${deprecated ? ' deprecated' : ''}: ${message}`,
-  )
+  return parse(text)
+    .notices.filter(({ message }) => !message.startsWith('Experimental features'))
+    .map(({ level, message, deprecated }) => `${level}${deprecated ? ' deprecated' : ''}: ${message}`)
 }
 
 describe('server.conf', () => {
@@ -81,10 +81,9 @@ describe('server.conf', () => {
     assert.equal(withMetrics.telemetry.prometheus?.port, 1)
   })
 
-  test('defaults of every row', () => {
+  test('SRV-CFG-023 SRV-CFG-024 SRV-CFG-025 SRV-CFG-026 SRV-CFG-027 SRV-CFG-029 SRV-CFG-030 SRV-CFG-034 SRV-CFG-035 SRV-CFG-036 SRV-CFG-043 SRV-CFG-044 SRV-CFG-045 SRV-CFG-060 SRV-CFG-065 SRV-CFG-072 SRV-CFG-119 SRV-CFG-120 SRV-CFG-121 SRV-CFG-130 have their defaults', () => {
     const { config, notices: told } = parse(conf(''))
     assert.deepEqual(JSON.parse(JSON.stringify(config)), {
-      // SRV-CFG-020 … SRV-CFG-046, SRV-CFG-060 … SRV-CFG-071
       trustDomain: 'example.org',
       dataDir: '/srv/data',
       bindAddress: '0.0.0.0',
@@ -188,7 +187,7 @@ describe('server.conf', () => {
     assert.equal(await issuer(false), '$ISS${UER}$MISSING$$x')
   })
 
-  test('SRV-CFG-020 … SRV-CFG-046 values arrive', () => {
+  test('SRV-CFG-020 SRV-CFG-021 SRV-CFG-022 SRV-CFG-023 SRV-CFG-025 SRV-CFG-027 SRV-CFG-029 SRV-CFG-030 SRV-CFG-031 SRV-CFG-032 SRV-CFG-033 SRV-CFG-034 SRV-CFG-035 SRV-CFG-036 SRV-CFG-037 SRV-CFG-039 SRV-CFG-040 SRV-CFG-041 SRV-CFG-042 SRV-CFG-043 SRV-CFG-044 SRV-CFG-045 SRV-CFG-060 SRV-CFG-065 SRV-CFG-069 SRV-CFG-070 arrive', () => {
     const { config } = parse(
       conf(`admin_ids = ["spiffe://foreign.test/admin"] agent_ttl = "30m" audit_log_enabled = true bind_address = "[::1]"
         ca_key_type = "RSA-2048" ca_ttl = "72h" default_x509_svid_ttl = "2h" default_jwt_svid_ttl = "1m30s" disable_jwt_svids = true
@@ -225,7 +224,7 @@ describe('server.conf', () => {
     assert.equal(parse(conf('ca_key_type = "ec-p384"')).config.jwt.keyType, 'ec-p384')
   })
 
-  test('SRV-CFG-130 … SRV-CFG-134 health checks', () => {
+  test('SRV-CFG-130 SRV-CFG-131 SRV-CFG-132 SRV-CFG-133 SRV-CFG-134 health checks', () => {
     const health = (text: string) =>
       parse(conf('', `${minimalPlugins}\nhealth_checks { ${text} }`)).config.healthListener
     assert.equal(health('bind_port = "1"'), undefined)
@@ -246,7 +245,7 @@ describe('server.conf', () => {
     )
   })
 
-  test('SRV-CFG-110 … SRV-CFG-122 telemetry', () => {
+  test('SRV-CFG-110 SRV-CFG-111 SRV-CFG-112 SRV-CFG-119 SRV-CFG-120 SRV-CFG-121 SRV-CFG-122 telemetry', () => {
     const telemetry = (text: string) => parse(conf('', `${minimalPlugins}\ntelemetry { ${text} }`)).config.telemetry
     const { prometheus, ...rest } = telemetry(
       'Prometheus { host = "[::1]" port = 9988 tls { cert_file = "c" key_file = "k" client_ca_file = "a" } } MetricPrefix = "p" EnableTrustDomainLabel = true EnableHostnameLabel = false AllowedPrefixes = ["a"] BlockedPrefixes = ["b"] AllowedLabels = ["c"] BlockedLabels = ["d"]',
@@ -292,7 +291,7 @@ describe('server.conf', () => {
     })
   })
 
-  test('SRV-CFG-140 plugins keep the order of the file; SRV-CFG-146 disabled ones are left out and told', () => {
+  test('SRV-CFG-140 SRV-CFG-144 plugins keep the order of the file, their data may be a text; SRV-CFG-146 disabled ones are left out and told', () => {
     const plugins = `plugins {
       NodeAttestor "x509pop" { plugin_data { ca_bundle_path = "a" } }
       KeyManager "memory" {}
@@ -358,10 +357,11 @@ describe('server.conf', () => {
       'warn deprecated: server.experimental.sql_transaction_timeout is deprecated, use server.experimental.event_timeout instead',
     ],
     [
-      'SRV-CFG-062 SRV-CFG-064 how SPIRE keeps its cache',
-      'experimental { cache_reload_interval = "1m" events_based_cache = true }',
+      'SRV-CFG-062 SRV-CFG-064 SRV-CFG-066 how SPIRE keeps its cache',
+      'experimental { cache_reload_interval = "1m" events_based_cache = true event_timeout = "1m" }',
       'info: server.conf: server.experimental.cache_reload_interval has no effect: entries and agents are followed change by change, so there is nothing to reload',
       'info: server.conf: server.experimental.events_based_cache has no effect: entries and agents are followed change by change, so there is nothing to reload',
+      'info: server.conf: server.experimental.event_timeout has no effect: numbers of changes have no gaps',
     ],
     [
       'a key that is set twice',
@@ -371,6 +371,17 @@ describe('server.conf', () => {
   ]
   for (const [name, lines, ...expected] of telling)
     test(`tells about ${name}`, () => assert.deepEqual(notices(conf(lines)), expected))
+
+  test('whatever is set under experimental is told once', () => {
+    const told = parse(conf('experimental { wit_issuer = "x" prune_events_older_than = "1h" }')).notices
+    assert.deepEqual(told, [
+      {
+        level: 'warn',
+        message:
+          'Experimental features have been enabled (prune_events_older_than, wit_issuer): what is under experimental may change or vanish',
+      },
+    ])
+  })
 
   const bad: [name: string, lines: string, ...expected: string[]][] = [
     [
@@ -501,12 +512,12 @@ describe('server.conf', () => {
       '3:45: server.profiling_names is not built in this version of Plastron: leave it out',
     ],
     [
-      'SRV-CFG-080 … SRV-CFG-090 a bundle endpoint',
+      'SRV-CFG-080 SRV-CFG-081 SRV-CFG-082 SRV-CFG-083 SRV-CFG-084 SRV-CFG-085 SRV-CFG-086 SRV-CFG-087 SRV-CFG-088 SRV-CFG-089 SRV-CFG-090 a bundle endpoint',
       'federation { bundle_endpoint { port = 8443 profile "https_spiffe" {} } }',
       '3:14: server.federation.bundle_endpoint is not built in this version of Plastron: leave it out',
     ],
     [
-      'SRV-CFG-091 relationships',
+      'SRV-CFG-091 SRV-CFG-092 SRV-CFG-093 relationships',
       'federation { federates_with "x.test" { bundle_endpoint_url = "https://x" bundle_endpoint_profile "https_web" {} } }',
       '3:14: server.federation.federates_with is not built in this version of Plastron: leave it out',
     ],
@@ -565,7 +576,7 @@ describe('server.conf', () => {
       '1:10: server.trust_domain: could not parse "a b": ',
     ],
     [
-      'SRV-CFG-141 an external plugin',
+      'SRV-CFG-141 SRV-CFG-142 an external plugin',
       plugin(`${memory}\nNodeAttestor "mine" {\n  plugin_cmd = "/x" plugin_args = ["y"]\n}`),
       '9:3: plugins.NodeAttestor.mine.plugin_cmd is not built in this version of Plastron: leave it out',
       '9:21: plugins.NodeAttestor.mine.plugin_args is not built in this version of Plastron: leave it out',
