@@ -60,7 +60,11 @@ export class SpiffeTlsServer implements AsyncDisposable {
     this.server.on('secureConnection', socket => {
       void this.#accept(socket)
     })
-    this.server.on('tlsClientError', error => this.#refused(error))
+    this.server.on('tlsClientError', (error, socket) => {
+      // Node leaves a socket open whose handshake took too long.
+      socket.destroy()
+      this.#refused(error)
+    })
   }
 
   /** Listens; resolves with the port. */

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { connect as connectHttp2, createSecureServer } from 'node:http2'
 import { createServer as createHttpsServer, request } from 'node:https'
+import { connect as connectSocket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
@@ -219,6 +220,33 @@ describe('mutual TLS', () => {
     assert.equal(socket.getProtocol(), 'TLSv1.2')
     await echo(socket)
     socket.destroy()
+  })
+
+  test('plaintext, half handshakes and absurd chains are refused, and cost nobody else anything', async () => {
+    await using echoing = await echoServer({ handshakeTimeoutMs: 100 })
+    const garbage = ['GET / HTTP/1.1\r\n\r\n', '\x16\x03\x01\x00\x05\x01', '']
+    const sockets = garbage.map(text => {
+      const socket = connectSocket(echoing.port, '127.0.0.1')
+      socket.on('error', () => {})
+      socket.resume()
+      if (text !== '') socket.write(Buffer.from(text, 'latin1'))
+      return socket
+    })
+    const { socket } = await dial(echoing.port)
+    await echo(socket)
+    socket.destroy()
+    await until(() => sockets.every(({ closed: ended }) => ended))
+    const before = echoing.refused.length
+    const { chain, key } = await authority.x509Chain(clientId, { intermediates: 20 })
+    const options = {
+      ...tlsClientOptions(undefined, authority.bundle().x509Bundle),
+      cert: chain.map(certificate => certificate.toPem()).join(''),
+      key: key.toPem(),
+    }
+    const crowded = connectPlainTls({ ...options, host: '127.0.0.1', port: echoing.port })
+    await closed(crowded)
+    await until(() => echoing.refused.length === before + 1)
+    assert.ok(isSpiffeError(echoing.refused[before], 'ERR_X509_SVID_SYNTAX'))
   })
 
   test('LIB-TLS-006 options that decide who is trusted cannot be passed through', async () => {
