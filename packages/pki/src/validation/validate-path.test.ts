@@ -469,6 +469,23 @@ describe('bounded work', () => {
     }
   })
 
+  test('a bundle of thousands of authorities costs little, even for a peer that makes the search long', async () => {
+    const hidden = { subjectKeyId: 'none', authorityKeyId: 'none' } as const
+    const top = await build({ subject: 'same', isCa: true, ...hidden })
+    const chain = await Promise.all(
+      Array.from({ length: 15 }, () => build({ subject: 'same', isCa: true, ...hidden }, top)),
+    )
+    const { certificate } = await build({ ...leafSpec, ...hidden }, top)
+    const other = await build({ ...rootSpec, subject: 'other' })
+    const milliseconds = await clock(async () => {
+      await assert.rejects(
+        validate([{ certificate, key: top.key }, ...chain], Array<TestIdentity>(10_000).fill(other)),
+        PkiError,
+      )
+    })
+    assert.ok(milliseconds < 100, `${milliseconds} ms`)
+  })
+
   test('at most 100 signatures are checked', async () => {
     const root = await build({ ...rootSpec, subjectKeyId: 'none' })
     const anchors = await Promise.all(Array.from({ length: 150 }, () => build({ ...rootSpec, subjectKeyId: 'none' })))

@@ -72,6 +72,7 @@ class PathSearch {
   readonly #context: RuleContext
   readonly #profile: PathProfile
   readonly #limits: PathLimits
+  readonly #candidates = new Map<Certificate, readonly Candidate[]>()
   readonly #issuerFailures = new Map<Certificate, PathFailure | null>()
   readonly #constraints = new Map<Certificate, CompiledConstraints | null>()
   readonly #namesAllowed = new PairMap<PathFailure | null>()
@@ -104,7 +105,7 @@ class PathSearch {
   /** Looks for a valid path that begins with `below`. */
   async #extend(below: readonly Certificate[], intermediates: number): Promise<Certificate[] | undefined> {
     const child = below.at(-1) as Certificate
-    const candidates = issuerCandidates(child, this.#anchors, this.#intermediates, this.#profile.keyIdsMustMatch)
+    const candidates = this.#candidatesFor(child)
     if (candidates.length === 0) this.#note(below, below.length === 1 ? 'leaf' : 'intermediate', child, noIssuer(child))
     for (const candidate of candidates) {
       // A signature further down turned out wrong: nothing above can repair it.
@@ -127,6 +128,16 @@ class PathSearch {
       }
     }
     return undefined
+  }
+
+  /** Found once for each certificate: a bundle may hold thousands of anchors, and a search comes by the same certificate often. */
+  #candidatesFor(child: Certificate): readonly Candidate[] {
+    let candidates = this.#candidates.get(child)
+    if (candidates === undefined) {
+      candidates = issuerCandidates(child, this.#anchors, this.#intermediates, this.#profile.keyIdsMustMatch)
+      this.#candidates.set(child, candidates)
+    }
+    return candidates
   }
 
   /** What can be said of an issuer and the certificate below it without computing on keys. */
