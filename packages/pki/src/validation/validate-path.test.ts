@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { before, describe, test } from 'node:test'
 import type { Certificate } from '../certificate/certificate.ts'
 import { ExtKeyUsageOid } from '../certificate/oids.ts'
+import { derBitString, derOid, derSequence } from '../der/writer.ts'
 import { type PathRule, PkiError } from '../errors.ts'
 import { rsaSpki } from '../keys/spki.ts'
 import { anyValue, build, type CertificateSpec, type TestIdentity } from '../testing/certificate-builder.ts'
@@ -256,6 +257,26 @@ describe('certification paths', () => {
     }
   })
 
+  test('a key of an unknown kind cannot issue, is no matter on a leaf, and crashes nothing (as in CVE-2024-24783, CVE-2025-58188)', async () => {
+    // DSA without parameters, P-192, an unknown OID, an EC point that is not on the curve, and no key at all.
+    const key = (bytes: Uint8Array, ...algorithm: string[]) =>
+      derSequence(derSequence(...algorithm.map(derOid)), derBitString(bytes))
+    const odd = [
+      key(Uint8Array.of(2, 1, 5), '1.2.840.10040.4.1'),
+      key(Uint8Array.of(4, ...Buffer.alloc(48, 1)), '1.2.840.10045.2.1', '1.2.840.10045.3.1.1'),
+      key(Uint8Array.of(1, 2, 3), '1.3.101.999'),
+      key(Uint8Array.of(4, ...Buffer.alloc(64, 0x11)), '1.2.840.10045.2.1', '1.2.840.10045.3.1.7'),
+      derSequence(),
+    ]
+    for (const spki of odd) {
+      await accepts([await leafOf(root, { spki })], [root])
+      const ca = await build({ subject: 'odd', isCa: true, spki }, root)
+      const below = await build({ ...leafSpec, authorityKeyId: ca.certificate.subjectKeyId }, { ...ca, key: root.key })
+      await refuses('key', [below, ca], [root])
+      await refuses('key', [below], [ca])
+    }
+  })
+
   test('a path of two CAs with one subject is found by the key that signed', async () => {
     const [first, second] = [await build(rootSpec), await build(rootSpec)]
     const leaf = await leafOf(second)
@@ -384,7 +405,6 @@ describe('leniencies of the profile spiffe', () => {
 async function withGeneralizedNotBefore(root: TestIdentity, key: TestIdentity['key']): Promise<TestIdentity> {
   const { certificate } = await build(leafSpec, root, key)
   const { Certificate } = await import('../certificate/certificate.ts')
-  const { derBitString, derSequence } = await import('../der/writer.ts')
   const { algorithmFacts } = await import('../keys/algorithms.ts')
   const utc = Buffer.from('170d3230303130313030303030305a', 'hex')
   const generalized = Buffer.from('180f32303230303130313030303030305a', 'hex')
