@@ -41,6 +41,7 @@ export function maintenanceTasks({
     { name: 'ca_rotator', everyMs: 10_000, run: () => authorities.rotate() },
     { name: 'svid_rotator', everyMs: 5_000, run: () => svid.renewIfDue() },
     { name: 'bundle_pruner', everyMs: 6 * hourMs, run: () => authorities.pruneBundle() },
+    { name: 'journal_pruner', everyMs: 8 * hourMs, run: () => authorities.pruneJournals() },
     {
       name: 'entry_pruner',
       everyMs: 5 * minuteMs,

@@ -45,7 +45,7 @@ export function localAuthorityHandlers(authorities: Authorities): Handlers<typeo
   }
 }
 
-function message(authority: Authority) {
+function message(authority: Pick<Authority, 'id' | 'notAfter'>) {
   return {
     authorityId: authority.id,
     expiresAt: BigInt(Math.floor(authority.notAfter.getTime() / 1000)),

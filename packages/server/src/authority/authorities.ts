@@ -1,14 +1,13 @@
-import { Certificate } from '@plastron/pki'
 import type { Clock, Logger, Metrics } from '@plastron/runtime'
 import type { TrustDomain } from '@plastron/spiffe'
 import type { CaConfig, TokenConfig } from '../config/server-config.ts'
-import type { AuthorityNames, BundleAuthorities, Datastore } from '../datastore/index.ts'
+import type { Datastore } from '../datastore/index.ts'
 import type { KeyManager } from '../plugins/key-manager/key-manager.ts'
 import {
   type Authority,
   type AuthorityKind,
-  type AuthorityStatus,
   authorityKinds,
+  authorityTitle,
   isTimeToActivate,
   isTimeToPrepare,
   type Slot,
@@ -19,9 +18,12 @@ import {
   type X509Authority,
 } from './authority.ts'
 import { AuthorityError } from './authority-error.ts'
-import { makeSelfSignedAuthority, randomKeyId, tokenAuthority, x509Authority } from './build-authority.ts'
-import { type JournalRecord, withRecord } from './journal.ts'
+import { makeSelfSignedAuthority, randomKeyId, tokenAuthority } from './build-authority.ts'
+import { recordOf } from './journal.ts'
 import { JournalStore } from './journal-store.ts'
+import { loadSlots } from './load-slots.ts'
+import { pruneBundle } from './prune-bundle.ts'
+import { contributionOf, namesOf, publishedAs, publishedKeys, tokenNames } from './published.ts'
 
 /** What the authorities are made from. All of it stays its maker's. */
 export interface AuthoritiesOptions {
@@ -136,56 +138,51 @@ export class Authorities {
   /** Marks the old authority as no longer to be trusted for long: what it signed is renewed. @throws {@link AuthorityError} */
   taint(kind: AuthorityKind, id: string): Promise<Authority> {
     return this.#exclusively(async () => {
+      const { datastore, trustDomain, log } = this.#options
       const authority = this.#old(kind, id)
       try {
-        await this.#options.datastore.bundles.taint(this.#options.trustDomain.name, names(authority))
+        await datastore.bundles.taint(trustDomain.name, namesOf(authority))
       } catch (cause) {
-        throw bundleFailure('taint', authority, cause)
+        throw bundleFailure('taint', id, cause)
       }
+      this.#slots[kind] = { ...this.#slots[kind], next: { authority, status: 'old', tainted: true } }
+      log.info(`${authorityTitle(kind)} authority tainted successfully`, { local_authority_id: id })
       this.#tell('tainted', authority)
-      this.#options.log.info(`${kind === 'x509' ? 'X.509' : kind.toUpperCase()} authority tainted successfully`, {
-        local_authority_id: id,
-      })
       return authority
     })
   }
 
-  /** Takes a tainted old authority out of the bundle. @throws {@link AuthorityError} */
-  revoke(kind: AuthorityKind, id: string): Promise<Authority> {
+  /**
+   * Takes a tainted authority out of the bundle: the old one, or a key for tokens that no server needs any more (SRV-API-118).
+   *
+   * @throws {@link AuthorityError}
+   */
+  revoke(kind: AuthorityKind, id: string): Promise<Pick<Authority, 'id' | 'notAfter'>> {
     return this.#exclusively(async () => {
-      const authority = this.#old(kind, id)
+      const { datastore, trustDomain, log } = this.#options
+      const former = kind === 'x509' ? undefined : await this.#former(kind, id)
+      const authority = former ?? this.#old(kind, id)
+      const names = kind !== 'x509' ? tokenNames(kind, id) : namesOf(this.#old(kind, id))
       try {
-        await this.#options.datastore.bundles.revoke(this.#options.trustDomain.name, names(authority))
+        await datastore.bundles.revoke(trustDomain.name, names)
       } catch (cause) {
-        throw bundleFailure('revoke', authority, cause)
+        throw bundleFailure('revoke', id, cause)
       }
-      this.#slots[kind] = { ...this.#slots[kind], next: undefined }
-      this.#options.log.info(`${kind === 'x509' ? 'X.509' : kind.toUpperCase()} authority revoked successfully`, {
-        local_authority_id: id,
-      })
+      if (former === undefined) this.#slots[kind] = { ...this.#slots[kind], next: undefined }
+      log.info(`${authorityTitle(kind)} authority revoked successfully`, { local_authority_id: id })
       return authority
     })
   }
 
   /** Removes from the bundle what ended more than a day ago (SRV-ISS-059); never everything. */
-  async pruneBundle(): Promise<void> {
-    const { datastore, trustDomain, clock, log } = this.#options
-    const before = clock.now().getTime() - 86_400_000
-    const bundle = await datastore.bundles.get(trustDomain.name)
-    if (bundle === undefined) return
-    const ended = (expiresAt: number) => expiresAt !== 0 && expiresAt * 1000 < before
-    const x509 = bundle.x509Authorities
-      .filter(({ der }) => Certificate.parse(der).notAfter.getTime() < before)
-      .map(({ der }) => der)
-    const jwt = bundle.jwtAuthorities.filter(({ expiresAt }) => ended(expiresAt)).map(({ keyId }) => keyId)
-    const wit = bundle.witAuthorities.filter(({ expiresAt }) => ended(expiresAt)).map(({ keyId }) => keyId)
-    if (x509.length + jwt.length + wit.length === 0) return
-    if (x509.length === bundle.x509Authorities.length) {
-      log.error('Pruning would leave the bundle without an X.509 authority; it is left as it is')
-      return
-    }
-    await datastore.bundles.prune(trustDomain.name, { x509, jwt, wit })
-    log.info('Expired authorities were pruned from the bundle', { x509: x509.length, jwt: jwt.length, wit: wit.length })
+  pruneBundle(): Promise<void> {
+    return pruneBundle(this.#options)
+  }
+
+  /** Removes journals of servers that are no more: all of their authorities ended more than 14 days ago (SRV-ISS-060). */
+  async pruneJournals(): Promise<void> {
+    const count = await this.#journal.prune(Math.floor(this.#options.clock.now().getTime() / 1000) - 14 * 86_400)
+    if (count > 0) this.#options.log.info('Pruned journals of former signing authorities', { count })
   }
 
   #old(kind: AuthorityKind, id: string): Authority {
@@ -198,6 +195,15 @@ export class Authorities {
     if (next.status !== 'old')
       throw new AuthorityError('ERR_AUTHORITY_ARGUMENT', 'only Old local authorities can be tainted or revoked')
     return next.authority
+  }
+
+  /** A key in the bundle that is in neither of our slots. */
+  async #former(kind: 'jwt' | 'wit', id: string): Promise<Pick<Authority, 'id' | 'notAfter'> | undefined> {
+    const { current, next } = this.slots(kind)
+    if (id === '' || id === current?.authority.id || id === next?.authority.id) return undefined
+    const bundle = await this.#options.datastore.bundles.get(this.#options.trustDomain.name)
+    const key = publishedKeys(bundle, kind).find(({ keyId }) => keyId === id)
+    return key === undefined ? undefined : { id, notAfter: new Date(key.expiresAt * 1000) }
   }
 
   async #rotateAll(): Promise<void> {
@@ -214,6 +220,7 @@ export class Authorities {
         if (kind === 'x509' && this.#slots.x509.current === undefined) break
       }
     }
+    if (!(await this.#saveJournal())) failed = true
     this.#failures = failed ? this.#failures + 1 : 0
   }
 
@@ -221,7 +228,9 @@ export class Authorities {
     const now = this.#options.clock.now()
     const { current } = this.#slots[kind]
     if (current === undefined || current.authority.notAfter <= now) {
-      if (this.#slots[kind].next?.status !== 'prepared') await this.#prepare(kind)
+      const { next } = this.#slots[kind]
+      // A machine that slept through both lives: nothing that ended begins to sign.
+      if (next?.status !== 'prepared' || next.authority.notAfter <= now) await this.#prepare(kind)
       await this.#activate(kind)
       return
     }
@@ -233,12 +242,13 @@ export class Authorities {
 
   async #prepare(kind: AuthorityKind): Promise<Authority> {
     const { keyManager, log } = this.#options
-    const { current } = this.#slots[kind]
-    const slot: SlotId = current?.authority.slot === 'A' ? 'B' : 'A'
+    const slot = this.#freeSlot(kind)
     let authority: Authority
     try {
       const keyType = kind === 'x509' ? this.#options.ca.keyType : this.#options[kind].keyType
       const { signer } = await keyManager.generateKey(slotKeyId(kind, slot), keyType)
+      // The key of whoever was there is gone from the key manager.
+      if (this.#slots[kind].next?.authority.slot === slot) this.#slots[kind] = { ...this.#slots[kind], next: undefined }
       const now = this.#options.clock.now()
       const notAfter = new Date(Math.floor((now.getTime() + this.#options.ca.ttlMs) / 1000) * 1000)
       authority =
@@ -253,15 +263,19 @@ export class Authorities {
             })
           : tokenAuthority({ kind, id: randomKeyId(), slot, signer, issuedAt: now, notAfter })
       // Published before it signs anything.
-      await this.#options.datastore.bundles.append(this.#options.trustDomain.name, contribution(authority))
+      await this.#options.datastore.bundles.append(this.#options.trustDomain.name, contributionOf(authority))
     } catch (cause) {
-      throw new AuthorityError('ERR_AUTHORITY_PREPARE', `failed to prepare ${kind} authority: ${reasonOf(cause)}`, {
-        cause,
-      })
+      throw new AuthorityError(
+        'ERR_AUTHORITY_PREPARE',
+        `failed to prepare ${authorityTitle(kind)} authority: ${reasonOf(cause)}`,
+        {
+          cause,
+        },
+      )
     }
-    this.#slots[kind] = { ...this.#slots[kind], next: { authority, status: 'prepared' } }
-    await this.#record(kind, authority, 'prepared')
-    log.info(`${title(kind)} authority prepared`, {
+    this.#slots[kind] = { ...this.#slots[kind], next: { authority, status: 'prepared', tainted: false } }
+    await this.#record(kind, { authority, status: 'prepared' })
+    log.info(`${authorityTitle(kind)} authority prepared`, {
       slot,
       local_authority_id: authority.id,
       expiration: authority.notAfter,
@@ -272,37 +286,41 @@ export class Authorities {
   async #activate(kind: AuthorityKind): Promise<void> {
     const { current, next } = this.#slots[kind]
     if (next?.status !== 'prepared') throw new AuthorityError('ERR_AUTHORITY_STATE', `no ${kind} authority is prepared`)
-    const old: Slot | undefined = current === undefined ? undefined : { authority: current.authority, status: 'old' }
-    this.#slots[kind] = { current: { authority: next.authority, status: 'active' }, next: old }
-    if (old !== undefined) await this.#record(kind, old.authority, 'old')
-    await this.#record(kind, next.authority, 'active')
+    const active: Slot = { ...next, status: 'active' }
+    const old: Slot | undefined = current === undefined ? undefined : { ...current, status: 'old' }
+    this.#slots[kind] = { current: active, next: old }
+    await this.#record(kind, ...(old === undefined ? [] : [old]), active)
     const { slot, id, notAfter } = next.authority
-    this.#options.log.info(`${title(kind)} authority activated`, { slot, local_authority_id: id, expiration: notAfter })
+    this.#options.log.info(`${authorityTitle(kind)} authority activated`, {
+      slot,
+      local_authority_id: id,
+      expiration: notAfter,
+    })
     this.#tell('activated', next.authority)
   }
 
-  /** Notes a step in the journal. Failing to do so is no reason to stop signing: the next step notes it too. */
-  async #record(kind: AuthorityKind, authority: Authority, status: AuthorityStatus): Promise<void> {
-    const record: JournalRecord = {
-      authorityId: authority.id,
-      slot: authority.slot,
-      status,
-      issuedAt: Math.floor(authority.issuedAt.getTime() / 1000),
-      notAfter: Math.floor(authority.notAfter.getTime() / 1000),
-      documents:
-        authority.kind === 'x509'
-          ? [authority.certificate.der, ...authority.upstreamChain]
-          : [authority.signer.publicKey.spki],
-    }
-    const { current } = this.#slots.x509
+  /** Notes a step in the journal. Failing to do so is no reason to stop signing: the next rotation stores it. */
+  async #record(kind: AuthorityKind, ...slots: Pick<Slot, 'authority' | 'status'>[]): Promise<void> {
+    for (const { authority, status } of slots) this.#journal.note(kind, recordOf(authority, status))
+    await this.#saveJournal()
+  }
+
+  async #saveJournal(): Promise<boolean> {
     try {
-      await this.#journal.replace(withRecord(this.#journal.journal, kind, record), current?.authority.id)
+      await this.#journal.save(this.#slots.x509.current?.authority.id)
+      return true
     } catch (error) {
-      this.#options.log.error(
-        'The journal of signing authorities could not be stored; it is tried again with the next change',
-        { error },
-      )
+      this.#options.log.error('The journal of signing authorities could not be stored; it is tried again', { error })
+      return false
     }
+  }
+
+  /** The slot that is not in use. The key of the last active authority stays where it is: the journal is found by it. */
+  #freeSlot(kind: AuthorityKind): SlotId {
+    const used =
+      this.#slots[kind].current?.authority.slot ??
+      this.#journal.journal[kind].findLast(({ status }) => status === 'active')?.slot
+    return used === 'A' ? 'B' : 'A'
   }
 
   /** An authority of ours that the bundle lacks, while it may still sign or have signed, is put back. */
@@ -310,24 +328,16 @@ export class Authorities {
     const { datastore, trustDomain, clock, log } = this.#options
     const bundle = await datastore.bundles.get(trustDomain.name)
     for (const slot of [this.#slots[kind].current, this.#slots[kind].next]) {
-      // An old one may have been revoked on purpose.
-      if (slot === undefined || slot.status === 'old' || slot.authority.notAfter <= clock.now()) continue
+      if (slot === undefined || slot.tainted || slot.authority.notAfter <= clock.now()) continue
       const { authority } = slot
-      const isThere =
-        authority.kind === 'x509'
-          ? bundle?.x509Authorities.some(({ der }) => Buffer.compare(der, authority.certificate.der) === 0)
-          : (authority.kind === 'jwt' ? bundle?.jwtAuthorities : bundle?.witAuthorities)?.some(
-              ({ keyId }) => keyId === authority.id,
-            )
-      if (isThere === true) continue
+      if (publishedAs(bundle, authority) !== undefined) continue
       log.warn('An authority of this server was missing from the bundle and is published again', {
         local_authority_id: authority.id,
       })
-      await datastore.bundles.append(trustDomain.name, contribution(authority))
+      await datastore.bundles.append(trustDomain.name, contributionOf(authority))
     }
   }
 
-  /** Finds the authorities of before: not ended, their key still in the key manager, still in the bundle (SRV-ISS-057). */
   async #load(): Promise<void> {
     const { keyManager, datastore, trustDomain, clock, log } = this.#options
     const keys = await keyManager.listKeys()
@@ -336,60 +346,16 @@ export class Authorities {
     )
     const bundle = await datastore.bundles.get(trustDomain.name)
     for (const kind of authorityKinds) {
-      const found: Slot[] = []
-      for (const record of this.#journal.journal[kind]) {
-        if (record.notAfter * 1000 <= clock.now().getTime()) continue
-        const key = keys.find(({ id }) => id === slotKeyId(kind, record.slot))
-        const [document] = record.documents
-        if (key === undefined || document === undefined) continue
-        const issuedAt = new Date(record.issuedAt * 1000)
-        if (kind === 'x509') {
-          const certificate = Certificate.parse(document)
-          if (!certificate.publicKey.equals(key.signer.publicKey)) continue
-          // A bundle that lost its rows gets them back; one that has others lacks ours because it was revoked.
-          if (
-            bundle !== undefined &&
-            bundle.x509Authorities.length > 0 &&
-            !bundle.x509Authorities.some(({ der }) => Buffer.compare(der, document) === 0)
-          )
-            continue
-          const authority = x509Authority({
-            slot: record.slot,
-            signer: key.signer,
-            certificate,
-            upstreamChain: record.documents.slice(1),
-            issuedAt,
-          })
-          found.push({ authority, status: record.status })
-        } else {
-          if (Buffer.compare(key.signer.publicKey.spki, document) !== 0) continue
-          const published = kind === 'jwt' ? bundle?.jwtAuthorities : bundle?.witAuthorities
-          if (
-            published !== undefined &&
-            published.length > 0 &&
-            !published.some(({ keyId }) => keyId === record.authorityId)
-          )
-            continue
-          const notAfter = new Date(record.notAfter * 1000)
-          const authority = tokenAuthority({
-            kind,
-            id: record.authorityId,
-            slot: record.slot,
-            signer: key.signer,
-            issuedAt,
-            notAfter,
-          })
-          found.push({ authority, status: record.status })
-        }
-      }
-      const current = found.findLast(({ status }) => status === 'active')
-      const next = found.findLast(slot => slot !== current && slot.authority.slot !== current?.authority.slot)
-      this.#slots[kind] = { current, next: next?.status === 'active' ? { ...next, status: 'old' } : next }
-      if (current !== undefined)
-        log.info(`${title(kind)} authority taken up again`, {
-          local_authority_id: current.authority.id,
-          expiration: current.authority.notAfter,
-        })
+      const records = this.#journal.journal[kind]
+      const slots = loadSlots(kind, { records, keys, bundle, now: clock.now(), log })
+      this.#slots[kind] = slots
+      if (slots.current === undefined) continue
+      const { slot, id, notAfter } = slots.current.authority
+      log.info(`${authorityTitle(kind)} authority taken up again`, {
+        slot,
+        local_authority_id: id,
+        expiration: notAfter,
+      })
     }
   }
 
@@ -404,31 +370,8 @@ export class Authorities {
   }
 }
 
-function title(kind: AuthorityKind): string {
-  return kind === 'x509' ? 'X.509' : kind.toUpperCase()
-}
-
-/** What an authority adds to the bundle. */
-function contribution(authority: Authority): BundleAuthorities {
-  if (authority.kind === 'x509') return { x509Authorities: [{ der: authority.certificate.der, tainted: false }] }
-  const key = {
-    keyId: authority.id,
-    publicKey: authority.signer.publicKey.spki,
-    expiresAt: Math.floor(authority.notAfter.getTime() / 1000),
-    tainted: false,
-  }
-  return authority.kind === 'jwt' ? { jwtAuthorities: [key] } : { witAuthorities: [key] }
-}
-
-function names(authority: Authority): AuthorityNames {
-  if (authority.kind === 'x509') return { x509: [authority.certificate.der] }
-  return authority.kind === 'jwt' ? { jwt: [authority.id] } : { wit: [authority.id] }
-}
-
-function bundleFailure(verb: string, authority: Authority, cause: unknown): AuthorityError {
-  return new AuthorityError('ERR_AUTHORITY_STATE', `failed to ${verb} authority ${authority.id}: ${reasonOf(cause)}`, {
-    cause,
-  })
+function bundleFailure(verb: string, id: string, cause: unknown): AuthorityError {
+  return new AuthorityError('ERR_AUTHORITY_STATE', `failed to ${verb} authority ${id}: ${reasonOf(cause)}`, { cause })
 }
 
 function reasonOf(cause: unknown): string {

@@ -5,6 +5,11 @@ export type AuthorityKind = 'x509' | 'jwt' | 'wit'
 
 export const authorityKinds: readonly AuthorityKind[] = Object.freeze(['x509', 'jwt', 'wit'])
 
+/** A kind in messages. */
+export function authorityTitle(kind: AuthorityKind): string {
+  return kind === 'x509' ? 'X.509' : kind.toUpperCase()
+}
+
 /** Each kind has two slots; the key of a slot has a fixed id in the key manager (SRV-ISS-050). */
 export type SlotId = 'A' | 'B'
 
@@ -47,6 +52,8 @@ export type AuthorityStatus = 'prepared' | 'active' | 'old'
 export interface Slot {
   readonly authority: Authority
   readonly status: AuthorityStatus
+  /** Whether what it signed is to be renewed. Only old ones are. */
+  readonly tainted: boolean
 }
 
 /** Both slots of a kind: the one that signs, and the other one (prepared for later, or old). */

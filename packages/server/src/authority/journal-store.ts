@@ -1,6 +1,15 @@
 import type { Logger } from '@plastron/runtime'
-import type { CaJournalStore } from '../datastore/index.ts'
-import { decodeJournal, emptyJournal, encodeJournal, type Journal } from './journal.ts'
+import { type CaJournalStore, isDatastoreError } from '../datastore/index.ts'
+import type { AuthorityKind } from './authority.ts'
+import {
+  decodeJournal,
+  emptyJournal,
+  encodeJournal,
+  endOfJournal,
+  type Journal,
+  type JournalRecord,
+  withRecord,
+} from './journal.ts'
 
 /** This server's journal among those of all servers that share a datastore. */
 export class JournalStore {
@@ -8,6 +17,7 @@ export class JournalStore {
   readonly #log: Logger
   #id: number | undefined
   #journal: Journal = emptyJournal
+  #isStored = true
 
   constructor(store: CaJournalStore, log: Logger) {
     this.#store = store
@@ -38,24 +48,46 @@ export class JournalStore {
     }
   }
 
+  /** Notes what became of an authority. Until {@link save} succeeds it is known here only. */
+  note(kind: AuthorityKind, record: JournalRecord): void {
+    this.#journal = withRecord(this.#journal, kind, record)
+    this.#isStored = false
+  }
+
   /**
-   * Replaces the journal. It is stored once an X.509 authority is active (SRV-ISS-072). A store that fails is tried again with
-   * the next change: what is in memory is never lost by it.
+   * Stores what was noted since the last time, once an X.509 authority is active (SRV-ISS-072). When the store fails everything
+   * noted is kept for the next try.
    */
-  async replace(journal: Journal, activeX509AuthorityId: string | undefined): Promise<void> {
-    this.#journal = journal
-    if (activeX509AuthorityId === undefined) return
-    const data = encodeJournal(journal)
+  async save(activeX509AuthorityId: string | undefined): Promise<void> {
+    if (activeX509AuthorityId === undefined || this.#isStored) return
+    const data = encodeJournal(this.#journal)
     try {
       this.#id = (await this.#store.save({ id: this.#id, activeX509AuthorityId, data })).id
     } catch (error) {
-      if ((error as { code?: unknown }).code === 'ERR_DATASTORE_NOT_FOUND' && this.#id !== undefined) {
-        // Somebody removed it: it is ours to write anew.
-        this.#id = undefined
-        this.#id = (await this.#store.save({ activeX509AuthorityId, data })).id
-        return
-      }
-      throw error
+      if (!isDatastoreError(error, 'ERR_DATASTORE_NOT_FOUND') || this.#id === undefined) throw error
+      // Somebody removed it: it is ours to write anew.
+      this.#id = undefined
+      this.#id = (await this.#store.save({ activeX509AuthorityId, data })).id
     }
+    this.#isStored = true
+  }
+
+  /** Removes journals, of whichever server, whose authorities all ended before the given second (SRV-ISS-060); never ours. */
+  async prune(endedBefore: number): Promise<number> {
+    let count = 0
+    for (const { id, data } of await this.#store.list()) {
+      if (id === this.#id) continue
+      let end: number
+      try {
+        end = endOfJournal(decodeJournal(data))
+      } catch {
+        // Of a newer program perhaps: nobody's to remove.
+        continue
+      }
+      if (end >= endedBefore) continue
+      await this.#store.delete(id)
+      count += 1
+    }
+    return count
   }
 }

@@ -1,5 +1,5 @@
 import { isJsonObject, type JsonValue, parseJsonObjectStrict } from '@plastron/pki'
-import { type AuthorityKind, type AuthorityStatus, authorityKinds, type SlotId } from './authority.ts'
+import { type Authority, type AuthorityKind, type AuthorityStatus, authorityKinds, type SlotId } from './authority.ts'
 
 /** What the journal remembers of one authority. The key itself stays in the key manager. */
 export interface JournalRecord {
@@ -25,6 +25,26 @@ export const emptyJournal: Journal = { x509: [], jwt: [], wit: [] }
 export function withRecord(journal: Journal, kind: AuthorityKind, record: JournalRecord): Journal {
   const others = journal[kind].filter(({ authorityId }) => authorityId !== record.authorityId)
   return { ...journal, [kind]: [...others, record].slice(-maxRecords) }
+}
+
+/** What the journal says of an authority in a state. */
+export function recordOf(authority: Authority, status: AuthorityStatus): JournalRecord {
+  return {
+    authorityId: authority.id,
+    slot: authority.slot,
+    status,
+    issuedAt: Math.floor(authority.issuedAt.getTime() / 1000),
+    notAfter: Math.floor(authority.notAfter.getTime() / 1000),
+    documents:
+      authority.kind === 'x509'
+        ? [authority.certificate.der, ...authority.upstreamChain]
+        : [authority.signer.publicKey.spki],
+  }
+}
+
+/** When the last authority of a journal ends: seconds since 1970, 0 for an empty one. */
+export function endOfJournal(journal: Journal): number {
+  return Math.max(0, ...authorityKinds.flatMap(kind => journal[kind].map(({ notAfter }) => notAfter)))
 }
 
 export function encodeJournal(journal: Journal): Uint8Array {
