@@ -33,6 +33,7 @@ interface LibC {
   readonly pidfdOpen: (number: number, pid: number, flags: number) => number
   readonly poll: (fds: Buffer, count: number, timeoutMs: number) => number
   readonly flock: (fd: number, operation: number) => number
+  readonly socketpair: (domain: number, type: number, protocol: number, fds: Buffer) => number
   readonly errno: () => number
 }
 
@@ -49,6 +50,7 @@ function libc(): LibC {
     pidfdOpen: self.func('long syscall(long number, int pid, unsigned int flags)'),
     poll: self.func('int poll(void *fds, unsigned long count, int timeout)'),
     flock: self.func('int flock(int fd, int operation)'),
+    socketpair: self.func('int socketpair(int domain, int type, int protocol, void *fds)'),
     errno: () => koffi.errno(),
   }
   return loaded
@@ -150,4 +152,21 @@ function writeInt(buffer: Buffer, value: number, offset: number): void {
 function writeShort(buffer: Buffer, value: number, offset: number): void {
   if (little) buffer.writeInt16LE(value, offset)
   else buffer.writeInt16BE(value, offset)
+}
+
+const AF_UNIX = 1
+/** SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK */
+const STREAM_CLOSED_ON_EXEC = 1 | 0o2000000 | 0o4000
+
+/**
+ * Two connected sockets inside this process. The caller owns both descriptors.
+ *
+ * @throws {SystemCallError}
+ */
+export function socketPair(): [one: number, other: number] {
+  const { socketpair, errno } = libc()
+  const fds = Buffer.alloc(8)
+  if (socketpair(AF_UNIX, STREAM_CLOSED_ON_EXEC, 0, fds) !== 0) throw new SystemCallError('socketpair', errno())
+  const read = (at: number) => (endianness() === 'LE' ? fds.readInt32LE(at) : fds.readInt32BE(at))
+  return [read(0), read(4)]
 }

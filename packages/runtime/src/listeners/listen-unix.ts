@@ -1,6 +1,7 @@
 import { chmod, lstat, mkdir, unlink } from 'node:fs/promises'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { dirname, resolve } from 'node:path'
+import { AuthorityFilter } from './authority-filter.ts'
 import { peerCredentials } from './linux-process.ts'
 import { ListenerError } from './listener-error.ts'
 import type { UnixPeer } from './peer.ts'
@@ -20,7 +21,7 @@ export interface UnixListenerOptions {
   /** The lock of the data folder that the socket belongs to. While it is held no other instance of ours owns the socket. */
   readonly lock: { readonly held: boolean }
   /** Gets every connection with its peer, and owns it from then on. */
-  readonly onConnection: (socket: Socket, peer: UnixPeer) => void
+  readonly onConnection: (connection: Socket, peer: UnixPeer) => void
   /** Told why a connection was refused. */
   readonly onRefused?: ((error: ListenerError) => void) | undefined
   /** Connections at once; further ones are refused. Default 16,384. */
@@ -55,7 +56,8 @@ export async function listenUnix(options: UnixListenerOptions): Promise<UnixList
   await makeFolder(dirname(path), options.folderMode)
   await removeStale(path)
 
-  const server = createServer({ pauseOnConnect: false }, socket => accept(socket, path, options))
+  const filter = new AuthorityFilter()
+  const server = createServer({ pauseOnConnect: false }, socket => accept(socket, path, options, filter))
   server.maxConnections = options.maxConnections ?? 16_384
   await listen(server, path, options.mode)
   return {
@@ -65,7 +67,7 @@ export async function listenUnix(options: UnixListenerOptions): Promise<UnixList
   }
 }
 
-function accept(socket: Socket, socketPath: string, options: UnixListenerOptions): void {
+function accept(socket: Socket, socketPath: string, options: UnixListenerOptions, filter: AuthorityFilter): void {
   socket.on('error', () => socket.destroy())
   let held: PeerProcess | undefined
   try {
@@ -79,7 +81,9 @@ function accept(socket: Socket, socketPath: string, options: UnixListenerOptions
     const process = PeerProcess.ofSocket(fd, pid)
     held = process
     socket.once('close', () => process[Symbol.dispose]())
-    options.onConnection(socket, { kind: 'unix', pid, uid, gid, process, socketPath })
+    filter.accept(socket, connection =>
+      options.onConnection(connection, { kind: 'unix', pid, uid, gid, process, socketPath }),
+    )
   } catch (cause) {
     held?.[Symbol.dispose]()
     socket.destroy()
