@@ -1,0 +1,130 @@
+// What each executable does before its program is loaded: threads, signals, the compile cache.
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+
+const launcher = join(import.meta.dirname, '../../packages/plastron/bin/launch.js')
+const isRoot = process.getuid?.() === 0
+/** Somebody who is not root. */
+const nobody = 65_534
+
+const probe = `
+import { pbkdf2 } from 'node:crypto'
+import { readdirSync, readFileSync } from 'node:fs'
+import module from 'node:module'
+await Promise.all(Array.from({ length: 200 }, () => new Promise(resolve => pbkdf2('x', 'y', 100, 32, 'sha256', resolve))))
+const names = readdirSync('/proc/self/task').map(task => readFileSync(\`/proc/self/task/\${task}/comm\`, 'utf8').trim())
+console.log(JSON.stringify({
+  threads: names.filter(name => name === 'libuv-worker').length,
+  cache: module.getCompileCacheDir() ?? null,
+  sigusr1: process.listenerCount('SIGUSR1'),
+}))
+`
+
+interface House {
+  readonly root: string
+  readonly cache: string
+  run(
+    user: number | undefined,
+    env?: Record<string, string>,
+  ): Promise<{ threads: number; cache: string | null; sigusr1: number }>
+}
+
+/** A checkout, or an installed package if \`built\`, with the real launcher and a program that tells what it finds. */
+function house(t: TestContext, built: boolean): House {
+  const root = mkdtempSync(join(tmpdir(), 'plastron-launch-'))
+  t.after(() => rmSync(root, { recursive: true }))
+  const bin = join(root, 'packages/plastron/bin')
+  const program = join(root, 'packages/plastron', built ? 'lib/probe-main.js' : 'src/probe-main.ts')
+  mkdirSync(join(program, '..'), { recursive: true })
+  mkdirSync(bin, { recursive: true })
+  mkdirSync(join(root, 'home'))
+  cpSync(launcher, join(bin, 'launch.js'))
+  writeFileSync(join(root, 'package.json'), '{"type":"module"}')
+  writeFileSync(join(bin, 'probe.js'), `import { launch } from './launch.js'\nawait launch('probe')\n`)
+  writeFileSync(program, probe)
+  const own = (path: string): void => {
+    if (!isRoot) return
+    chownSync(path, nobody, nobody)
+    if (lstatSync(path).isDirectory()) for (const name of readdirSync(path)) own(join(path, name))
+  }
+  own(root)
+  return {
+    root,
+    cache: built ? join(root, 'home/.cache/plastron-compile-cache') : join(root, 'node_modules/.cache/plastron'),
+    run: (user, env = {}) =>
+      new Promise((resolve, reject) => {
+        const child = spawn(process.execPath, [join(bin, 'probe.js')], {
+          cwd: root,
+          env: { HOME: join(root, 'home'), ...env },
+          stdio: ['ignore', 'pipe', 'inherit'],
+          ...(user === undefined ? {} : { uid: user, gid: user }),
+        })
+        let out = ''
+        child.stdout.on('data', chunk => {
+          out += String(chunk)
+        })
+        child.once('error', reject)
+        child.once('close', code =>
+          code === 0 ? resolve(JSON.parse(out)) : reject(new Error(`ended with ${code}: ${out}`)),
+        )
+      }),
+  }
+}
+
+const user = isRoot ? nobody : undefined
+
+test('the thread pool has two threads more than there are cores, whatever the environment says, and SIGUSR1 has a handler', async t => {
+  const { run } = house(t, false)
+  for (const env of [{}, { UV_THREADPOOL_SIZE: '1' }]) {
+    const { threads, sigusr1 } = await run(user, env)
+    assert.equal(threads, availableParallelism() + 2)
+    assert.equal(sigusr1, 1)
+  }
+})
+
+for (const built of [false, true]) {
+  const kind = built ? 'an installed package' : 'a checkout'
+  test(`the compile cache of ${kind} is a 0700 folder of its user`, async t => {
+    const { cache, run } = house(t, built)
+    const found = await run(user)
+    assert.ok(found.cache?.startsWith(cache), String(found.cache))
+    assert.equal(lstatSync(cache).mode & 0o777, 0o700)
+  })
+
+  test(`the compile cache of ${kind} is off where others could write to it`, async t => {
+    const { cache, run } = house(t, built)
+    await run(user)
+    chmodSync(cache, 0o777)
+    assert.equal((await run(user)).cache, null)
+  })
+
+  test(`the compile cache of ${kind} is off as root, and in a folder of somebody else`, {
+    skip: !isRoot && 'only root can be root',
+  }, async t => {
+    const { cache, run } = house(t, built)
+    assert.equal((await run(undefined)).cache, null)
+    await run(user)
+    chownSync(cache, 1, 1)
+    chmodSync(cache, 0o755)
+    assert.equal((await run(user)).cache, null)
+  })
+}
+
+test('an installed package without a home has no compile cache', async t => {
+  const { run } = house(t, true)
+  assert.equal((await run(user, { HOME: '' })).cache, null)
+})
