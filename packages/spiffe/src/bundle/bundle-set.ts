@@ -20,18 +20,22 @@ class TrustDomainSet<B extends OfTrustDomain> implements Iterable<B> {
     this.#byName = new Map(sorted.map(bundle => [bundle.trustDomain.name, bundle]))
   }
 
+  /** How many trust domains have a bundle here. */
   get size(): number {
     return this.#byName.size
   }
 
+  /** True when the trust domain has a bundle here, be it an empty one. */
   has(trustDomain: TrustDomain): boolean {
     return this.#byName.has(trustDomain.name)
   }
 
+  /** The bundle of a trust domain. */
   get(trustDomain: TrustDomain): B | undefined {
     return this.#byName.get(trustDomain.name)
   }
 
+  /** The bundles in the order of their trust domains' names. */
   [Symbol.iterator](): Iterator<B> {
     return this.#byName.values()
   }
@@ -57,6 +61,7 @@ export class X509BundleSet extends TrustDomainSet<X509Bundle> implements X509Bun
     return new X509BundleSet(this.excluding(trustDomain))
   }
 
+  /** The X.509 bundle of a trust domain; undefined when it is not trusted. */
   getX509Bundle(trustDomain: TrustDomain): X509Bundle | undefined {
     return this.get(trustDomain)
   }
@@ -79,6 +84,7 @@ export class JwtBundleSet extends TrustDomainSet<JwtBundle> implements JwtBundle
     return new JwtBundleSet(this.excluding(trustDomain))
   }
 
+  /** The JWT bundle of a trust domain; undefined when it is not trusted. */
   getJwtBundle(trustDomain: TrustDomain): JwtBundle | undefined {
     return this.get(trustDomain)
   }
@@ -96,6 +102,7 @@ export class WitBundleSet extends TrustDomainSet<WitBundle> implements WitBundle
     return new WitBundleSet(this.excluding(trustDomain))
   }
 
+  /** The WIT bundle of a trust domain; undefined when it is not trusted. */
   getWitBundle(trustDomain: TrustDomain): WitBundle | undefined {
     return this.get(trustDomain)
   }
@@ -150,10 +157,12 @@ export class BundleSet
     return new BundleSet(this.excluding(trustDomain))
   }
 
+  /** The bundle of a trust domain; undefined when it is not trusted. */
   getBundle(trustDomain: TrustDomain): Bundle | undefined {
     return this.get(trustDomain)
   }
 
+  /** The X.509 bundle of a trust domain; undefined when it is not trusted. */
   getX509Bundle(trustDomain: TrustDomain): X509Bundle | undefined {
     return this.get(trustDomain)?.x509Bundle
   }
@@ -163,10 +172,12 @@ export class BundleSet
     return [...this].map(bundle => bundle.x509Bundle)
   }
 
+  /** The JWT bundle of a trust domain; undefined when it is not trusted. */
   getJwtBundle(trustDomain: TrustDomain): JwtBundle | undefined {
     return this.get(trustDomain)?.jwtBundle
   }
 
+  /** The WIT bundle of a trust domain; undefined when it is not trusted. */
   getWitBundle(trustDomain: TrustDomain): WitBundle | undefined {
     return this.get(trustDomain)?.witBundle
   }

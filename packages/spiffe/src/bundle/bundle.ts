@@ -76,14 +76,17 @@ export class Bundle implements BundleSource, X509BundleSource, JwtBundleSource, 
     })
   }
 
+  /** The certificates of the X.509 bundle. */
   get x509Authorities(): readonly Certificate[] {
     return this.x509Bundle.x509Authorities
   }
 
+  /** The keys of the JWT bundle by key ID. */
   get jwtAuthorities(): KeyMap {
     return this.jwtBundle.jwtAuthorities
   }
 
+  /** The keys of the WIT bundle by key ID. */
   get witAuthorities(): KeyMap {
     return this.witBundle.witAuthorities
   }
@@ -179,6 +182,7 @@ export class Bundle implements BundleSource, X509BundleSource, JwtBundleSource, 
     return trustDomain.equals(this.trustDomain) ? this : undefined
   }
 
+  /** Its X.509 bundle for its own trust domain, nothing for any other. */
   getX509Bundle(trustDomain: TrustDomain): X509Bundle | undefined {
     return this.x509Bundle.getX509Bundle(trustDomain)
   }
@@ -188,10 +192,12 @@ export class Bundle implements BundleSource, X509BundleSource, JwtBundleSource, 
     return [this.x509Bundle]
   }
 
+  /** Its JWT bundle for its own trust domain, nothing for any other. */
   getJwtBundle(trustDomain: TrustDomain): JwtBundle | undefined {
     return this.jwtBundle.getJwtBundle(trustDomain)
   }
 
+  /** Its WIT bundle for its own trust domain, nothing for any other. */
   getWitBundle(trustDomain: TrustDomain): WitBundle | undefined {
     return this.witBundle.getWitBundle(trustDomain)
   }

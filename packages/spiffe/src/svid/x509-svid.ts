@@ -86,6 +86,7 @@ export class X509Svid {
     )
   }
 
+  /** The certificate that names the workload. */
   get leaf(): Certificate {
     return this.certificates[0]
   }

@@ -15,10 +15,12 @@ export class FakeSpiffeClock implements SpiffeClock {
     this.#now = start.getTime()
   }
 
+  /** The time at which the test left the clock. */
   now(): Date {
     return new Date(this.#now)
   }
 
+  /** Runs the callback when the test has moved the clock far enough. */
   after(delayMs: number, callback: () => void): () => void {
     const timer = { at: this.#now + delayMs, callback }
     this.#timers.add(timer)

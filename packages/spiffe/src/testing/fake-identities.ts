@@ -60,6 +60,7 @@ export class FakeIdentities {
     )
   }
 
+  /** Whoever mints the SVIDs. */
   get authority(): TestAuthority {
     if (this.#authority === undefined) throw new Error('identities are not ready')
     return this.#authority
@@ -75,6 +76,7 @@ export class FakeIdentities {
     return new BundleSet([...(this.#options.federated ?? []), this.#options.bundle ?? this.authority.bundle()])
   }
 
+  /** What FetchX509SVID answers now. */
   x509Response(): MessageInitShape<typeof workload.X509SVIDResponseSchema> {
     const own = this.bundles.get(this.authority.trustDomain)?.x509Bundle.toDer() ?? new Uint8Array()
     const federated = [...this.bundles].filter(({ trustDomain }) => !trustDomain.equals(this.authority.trustDomain))
@@ -90,18 +92,22 @@ export class FakeIdentities {
     }
   }
 
+  /** What FetchX509Bundles answers now. */
   x509Bundles(): MessageInitShape<typeof workload.X509BundlesResponseSchema> {
     return { bundles: byId(this.bundles, bundle => bundle.x509Bundle.toDer()) }
   }
 
+  /** What FetchJWTBundles answers now. */
   jwtBundles(): MessageInitShape<typeof workload.JWTBundlesResponseSchema> {
     return { bundles: byId(this.bundles, bundle => Buffer.from(bundle.jwtBundle.marshal())) }
   }
 
+  /** What FetchWITBundles answers now. */
   witBundles(): MessageInitShape<typeof workload.WITBundlesResponseSchema> {
     return { bundles: byId(this.bundles, bundle => bundle.witBundle.marshal()) }
   }
 
+  /** What FetchWITSVID answers now; an empty ID asks for every identity. */
   witResponse(spiffeId: string): MessageInitShape<typeof workload.WITSVIDResponseSchema> {
     const wanted = this.#wit.filter(({ id }) => spiffeId === '' || id.toString() === spiffeId)
     return {
@@ -114,6 +120,7 @@ export class FakeIdentities {
     }
   }
 
+  /** What FetchJWTSVID answers now; an empty ID asks for every identity. */
   async jwtResponse(
     audience: readonly string[],
     spiffeId: string,
@@ -128,6 +135,7 @@ export class FakeIdentities {
     return { svids: await Promise.all(svids) }
   }
 
+  /** What ValidateJWTSVID answers now. @throws {@link SpiffeError} for a token that is not valid */
   async validate(
     token: string,
     audience: string,

@@ -94,10 +94,12 @@ export class TestAuthority {
     return this.#tokenKey
   }
 
+  /** The key ID of JWT-SVIDs. */
   get jwtKeyId(): string {
     return this.#jwtKeyId
   }
 
+  /** The key ID of WIT-SVIDs. */
   get witKeyId(): string {
     return this.#witKeyId
   }

@@ -283,6 +283,7 @@ class CallEnd implements Disposable {
     }
   }
 
+  /** What to do when the call is to end; done at once when it was already. */
   onFailure(abort: () => void): void {
     this.#abort = abort
     if (this.reason !== undefined) abort()
