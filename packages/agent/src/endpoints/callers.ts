@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs'
 import { type Call, type Clock, GrpcError, type Logger, type UnixPeer } from '@plastron/runtime'
 import { isAgentError, reasonOf } from '../agent-error.ts'
 import { attestWorkload } from '../attestation/workload/attest-workload.ts'
-import { type Selector, selectorKey } from '../attestation/workload/selector.ts'
-import type { WorkloadAttestor } from '../attestation/workload/workload-attestor.ts'
+import { type Selector, selectorKey } from '../entries/selector.ts'
 import { parseProcStatus } from '../plugins/workload-attestor/unix/proc-status.ts'
+import type { WorkloadAttestor } from '../plugins/workload-attestor/workload-attestor.ts'
 
 /** A workload that calls. */
 export interface Caller {

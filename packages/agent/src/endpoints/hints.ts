@@ -1,4 +1,4 @@
-import type { AgentEntry } from '../upstream/agent-entry.ts'
+import type { AgentEntry } from '../entries/agent-entry.ts'
 
 /** The standard asks nobody to carry a longer one. */
 const MAX_HINT_BYTES = 1024

@@ -23,9 +23,10 @@ export async function* visibleBundles(
   part: Part,
 ): AsyncGenerator<readonly Bundle[], void, undefined> {
   const { store } = sessions
-  using subscription = anybody
-    ? store.subscribe(caller.selectorKeys, { x509: false })
-    : await sessions.follow(call, caller, { x509: false })
+  using subscription =
+    anybody || !store.synced
+      ? store.subscribe(caller.selectorKeys, { x509: false })
+      : await sessions.follow(call, caller, { x509: false })
   let sent: readonly Bundle[] = []
   for (;;) {
     await subscription.next(call.signal)

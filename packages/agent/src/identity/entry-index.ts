@@ -1,4 +1,4 @@
-import type { AgentEntry } from '../upstream/agent-entry.ts'
+import type { AgentEntry } from '../entries/agent-entry.ts'
 
 /** Finds the entries whose selectors a workload has all of (AGT-CACHE-005). Immutable; made anew when entries change. */
 export class EntryIndex {

@@ -4,6 +4,7 @@ import { FakeClock } from '@plastron/runtime/testing'
 import { TrustDomain } from '@plastron/spiffe'
 import { TestAuthority } from '@plastron/spiffe/testing'
 import fc from 'fast-check'
+import { ignoresTarget, renewalTime } from '../renewal/renewal.ts'
 import { agentEntry, entryMap } from '../testing/entries.ts'
 import { Backoff } from '../upstream/backoff.ts'
 import { ServerTime } from '../upstream/server-time.ts'
@@ -11,7 +12,6 @@ import { untainted } from '../upstream/trust-bundle.ts'
 import { EntryIndex } from './entry-index.ts'
 import { IdentityStore } from './identity-store.ts'
 import { LruMap } from './lru-map.ts'
-import { ignoresTarget, renewalTime } from './renewal.ts'
 
 const HOUR = 3_600_000
 const span = (hours: number) => ({ notBefore: new Date(0), notAfter: new Date(hours * HOUR) })

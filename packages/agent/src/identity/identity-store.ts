@@ -1,5 +1,5 @@
 import type { TrustDomain } from '@plastron/spiffe'
-import type { AgentEntry } from '../upstream/agent-entry.ts'
+import type { AgentEntry } from '../entries/agent-entry.ts'
 import type { EntryMap } from '../upstream/entry-sync.ts'
 import { sameTrustBundle, type TrustBundle } from '../upstream/trust-bundle.ts'
 import { EntryIndex } from './entry-index.ts'

@@ -3,11 +3,11 @@ import type { types } from '@plastron/api'
 import { type Clock, GrpcError, type Logger, untilAborted, withDeadline } from '@plastron/runtime'
 import { isSpiffeError, type JwtSvid, verifyJwtSvid } from '@plastron/spiffe'
 import { AgentError, reasonOf } from '../agent-error.ts'
-import type { AgentEntry } from '../upstream/agent-entry.ts'
+import type { AgentEntry } from '../entries/agent-entry.ts'
+import { renewalTime } from '../renewal/renewal.ts'
 import type { ServerTime } from '../upstream/server-time.ts'
 import type { IdentityStore } from './identity-store.ts'
 import { LruMap } from './lru-map.ts'
-import { renewalTime } from './renewal.ts'
 import { SingleFlight } from './single-flight.ts'
 
 /** A JWT-SVID that the agent holds. */

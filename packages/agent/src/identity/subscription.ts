@@ -1,4 +1,4 @@
-import type { AgentEntry } from '../upstream/agent-entry.ts'
+import type { AgentEntry } from '../entries/agent-entry.ts'
 
 /**
  * A workload that holds a stream open. It is told that something changed, not what: whoever is slow sees the newest state and none between

@@ -1,7 +1,7 @@
 import { Certificate, type PrivateKey } from '@plastron/pki'
 import { checkLeaf, isSpiffeError, verifyX509Svid } from '@plastron/spiffe'
 import { AgentError, reasonOf } from '../agent-error.ts'
-import type { AgentEntry } from '../upstream/agent-entry.ts'
+import type { AgentEntry } from '../entries/agent-entry.ts'
 import type { TrustBundle } from '../upstream/trust-bundle.ts'
 
 /** Reads the certificates of a reply and checks that they are what was asked for: a leaf for this entry's ID and for our key. */

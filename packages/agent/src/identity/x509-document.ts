@@ -1,5 +1,5 @@
 import type { Certificate, PrivateKey } from '@plastron/pki'
-import { type RenewalOptions, renewalTime } from './renewal.ts'
+import { type RenewalOptions, renewalTime } from '../renewal/renewal.ts'
 
 /** An X509-SVID that the agent holds for workloads. Immutable; it is encoded once, however many workloads get it. */
 export class X509Document {

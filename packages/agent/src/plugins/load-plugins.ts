@@ -1,5 +1,4 @@
 import type { Clock, Logger } from '@plastron/runtime'
-import type { WorkloadAttestor } from '../attestation/workload/workload-attestor.ts'
 import type { AgentConfig } from '../config/agent-config.ts'
 import { DiskKeyManager } from './key-manager/disk.ts'
 import type { KeyManager } from './key-manager/key-manager.ts'
@@ -8,6 +7,7 @@ import { JoinTokenAttestor } from './node-attestor/join-token.ts'
 import type { NodeAttestor } from './node-attestor/node-attestor.ts'
 import { X509PopAttestor } from './node-attestor/x509pop.ts'
 import { UnixAttestor } from './workload-attestor/unix/unix.ts'
+import type { WorkloadAttestor } from './workload-attestor/workload-attestor.ts'
 
 /** The plugins that an agent runs with. */
 export interface LoadedPlugins {

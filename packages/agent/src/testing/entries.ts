@@ -1,7 +1,7 @@
 import { create } from '@bufbuild/protobuf'
 import { types } from '@plastron/api'
 import { TrustDomain } from '@plastron/spiffe'
-import { type AgentEntry, entryFromProto } from '../upstream/agent-entry.ts'
+import { type AgentEntry, entryFromProto } from '../entries/agent-entry.ts'
 import { type EntryInit, entryMessage } from './fake-server.ts'
 
 /** An entry as the agent holds it. */

@@ -3,7 +3,7 @@ import type { entryV1, types } from '@plastron/api'
 import { GrpcError, type ServiceClient } from '@plastron/runtime'
 import type { TrustDomain } from '@plastron/spiffe'
 import { AgentError } from '../agent-error.ts'
-import { type AgentEntry, entryFromProto, entryMask } from './agent-entry.ts'
+import { type AgentEntry, entryFromProto, entryMask } from '../entries/agent-entry.ts'
 import { RequestQueue } from './request-queue.ts'
 
 /** Entries by id. */

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { FakeClock } from '@plastron/runtime/testing'
+import { selectorKey } from '../../entries/selector.ts'
+import type { WorkloadAttestor } from '../../plugins/workload-attestor/workload-attestor.ts'
 import { attestWorkload } from './attest-workload.ts'
-import { selectorKey } from './selector.ts'
-import type { WorkloadAttestor } from './workload-attestor.ts'
 
 function attestor(name: string, attest: WorkloadAttestor['attest']): WorkloadAttestor {
   return { name, attest, async [Symbol.asyncDispose]() {} }

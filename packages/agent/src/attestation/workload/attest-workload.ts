@@ -1,7 +1,7 @@
 import { type Clock, withDeadline } from '@plastron/runtime'
 import { AgentError, reasonOf } from '../../agent-error.ts'
-import { type Selector, selectorKey } from './selector.ts'
-import { MAX_SELECTORS, type WorkloadAttestor } from './workload-attestor.ts'
+import { type Selector, selectorKey } from '../../entries/selector.ts'
+import { MAX_SELECTORS, type WorkloadAttestor } from '../../plugins/workload-attestor/workload-attestor.ts'
 
 /** How long one attestor may take. */
 export const ATTESTOR_DEADLINE_MS = 5000

@@ -1,7 +1,7 @@
 import type { types } from '@plastron/api'
-import type { WitResult } from '../identity/wit-issuer.ts'
-import type { X509Result } from '../identity/x509-issuer.ts'
-import type { ServerConnection } from './server-connection.ts'
+import type { ServerConnection } from '../upstream/server-connection.ts'
+import type { WitResult } from './wit-issuer.ts'
+import type { X509Result } from './x509-issuer.ts'
 
 /** The calls by which an agent gets documents, over whichever connection is in use. */
 export interface ServerCalls {

@@ -1,9 +1,9 @@
 import { type Clock, GrpcError, type Logger } from '@plastron/runtime'
-import { AgentError, reasonOf } from '../agent-error.ts'
-import type { AgentIdentity } from '../attestation/node/agent-identity.ts'
-import { Backoff } from './backoff.ts'
-import { removalOf } from './removal.ts'
-import type { ServerConnection } from './server-connection.ts'
+import { AgentError, reasonOf } from '../../agent-error.ts'
+import { Backoff } from '../../upstream/backoff.ts'
+import { removalOf } from '../../upstream/removal.ts'
+import type { ServerConnection } from '../../upstream/server-connection.ts'
+import type { AgentIdentity } from './agent-identity.ts'
 
 /** What a {@link ServerLink} works with. */
 export interface ServerLinkOptions {

@@ -1,4 +1,4 @@
-import type { Selector } from './selector.ts'
+import type { Selector } from '../../entries/selector.ts'
 
 /** What one attestor may say about one process. More is a fault of the attestor. */
 export const MAX_SELECTORS = 1000

@@ -1,7 +1,7 @@
 import type { types } from '@plastron/api'
 import { SpiffeId, TrustDomain } from '@plastron/spiffe'
 import { AgentError, reasonOf } from '../agent-error.ts'
-import { type Selector, selectorKey } from '../attestation/workload/selector.ts'
+import { type Selector, selectorKey } from './selector.ts'
 
 /** A registration entry as far as it concerns an agent. Immutable. */
 export interface AgentEntry {
