@@ -86,6 +86,14 @@ export class TestHouse implements AsyncDisposable {
     )
   }
 
+  /** Begins anew, without the cost of another datastore. */
+  async forget(): Promise<void> {
+    const { bundles, caJournals } = this.data.store
+    if ((await bundles.get(trustDomain.name)) !== undefined) await bundles.delete(trustDomain.name, 'delete')
+    for (const { id } of await caJournals.list()) await caJournals.delete(id)
+    this.keyManager = new MemoryKeyManager()
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.keyManager[Symbol.asyncDispose]()
     await this.data[Symbol.asyncDispose]()
