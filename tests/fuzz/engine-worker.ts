@@ -47,7 +47,7 @@ const MAX_SEED_BYTES = 8192
 const MAX_LEAK = 32 * 1024 * 1024
 
 const task = workerData as EngineTask
-const target = findTarget(task.target)
+const target = await findTarget(task.target)
 const maxBytes = target.maxBytes ?? 65_536
 const [counter, present] = [new Uint32Array(task.shared, 0, 2), new Uint8Array(task.shared, 8)]
 const features = new Set<string>()

@@ -14,8 +14,9 @@ import { describeReport } from './supervise.ts'
 import type { FuzzTarget } from './target.ts'
 import { targetNames } from './targets/index.ts'
 
-/** On a developer's machine each target gets a moment; in CI half a minute, several at a time; in long runs more. */
-const seconds = process.env.PLASTRON_TEST_LONG === '1' ? 120 : process.env.CI === 'true' ? 30 : 1
+/** On a developer's machine each target gets half a second; in CI half a minute, several at a time; in long runs more. */
+const seconds = process.env.PLASTRON_TEST_LONG === '1' ? 120 : process.env.CI === 'true' ? 30 : 0.5
+const names = await targetNames()
 const jobs = process.env.CI === 'true' ? 4 * availableParallelism() : availableParallelism()
 
 function fakeTarget(run: FuzzTarget['run'], options: Partial<FuzzTarget> = {}): FuzzTarget {
@@ -70,7 +71,7 @@ describe('fuzz harness', () => {
     const kept: unknown[] = []
     const hungry = fakeTarget(
       () => {
-        kept.push(Array.from({ length: 100 }, () => Array.from({ length: 100_000 }, (_, i) => i * 1.5)))
+        kept.push(Array.from({ length: 200 }, () => Array.from({ length: 100_000 }, (_, i) => i * 1.5)))
         return `${kept.length}`
       },
       { maxMilliseconds: 60_000 },
@@ -95,16 +96,16 @@ describe('fuzz harness', () => {
 
   test('every file of the corpus has a note, belongs to a target, and no note is left over', () => {
     const notes = Object.keys(JSON.parse(readFileSync(`${corpusFolder}/notes.json`, 'utf8')) as object)
-    const files = targetNames().flatMap(name => readCorpus(name).map(({ path }) => relative(corpusFolder, path)))
+    const files = names.flatMap(name => readCorpus(name).map(({ path }) => relative(corpusFolder, path)))
     assert.deepEqual(notes.toSorted(), files.toSorted())
     const folders = readdirSync(corpusFolder).filter(name => name !== 'notes.json')
-    assert.deepEqual(folders.toSorted(), targetNames().toSorted())
+    assert.deepEqual(folders.toSorted(), names.toSorted())
   })
 })
 
 describe('fuzz targets', { concurrency: jobs }, () => {
   const seed = seedOfCommit(import.meta.dirname)
-  for (const target of targetNames()) {
+  for (const target of names) {
     test(`${target}: corpus and ${seconds} s of mutated inputs, seed ${seed}`, async t => {
       const report = await fuzzInProcess(target, { seconds, seed })
       t.diagnostic(describeReport(report))

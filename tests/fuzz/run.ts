@@ -19,13 +19,14 @@ const { values } = parseArgs({
   },
 })
 const seed = values.seed ?? seedOfCommit(import.meta.dirname)
-const targets = values.target ?? targetNames()
-const unknown = targets.filter(name => !targetNames().includes(name))
+const known = await targetNames()
+const targets = values.target ?? known
+const unknown = targets.filter(name => !known.includes(name))
 const [seconds, jobs] = [Number(values.seconds), Number(values.jobs)]
 
 if (unknown.length > 0 || !(seconds >= 0) || !(jobs >= 1) || (values.input !== undefined && targets.length !== 1)) {
   process.stderr.write(
-    `targets: ${targetNames().join(' ')}\n--input needs exactly one --target; --seconds and --jobs are numbers\n`,
+    `targets: ${known.join(' ')}\n--input needs exactly one --target; --seconds and --jobs are numbers\n`,
   )
   process.exitCode = 2
 } else {
