@@ -27,10 +27,17 @@ export function configurationPage(text: string): string {
 function tableOf(document: SchemaDocument): string {
   const rows = schemaRows(document)
     .filter(({ built }) => built)
-    .map(
-      ({ key, kind, defaultText, description }) => `| \`${key}\` | ${kind} | ${code(defaultText)} | ${description} |\n`,
-    )
-  return `| Key | Value | Default | What it does |\n|---|---|---|---|\n${rows.join('')}`
+    .map(({ key, kind, defaultText, description }) => [`\`${key}\``, kind, code(defaultText), description])
+  return table([['Key', 'Value', 'Default', 'What it does'], ...rows])
+}
+
+/** A table as the formatter leaves it: columns of one width. */
+function table(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map(row => row[column]?.length ?? 0)))
+  const line = (cells: readonly string[]) =>
+    `| ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |\n`
+  const [head = [], ...body] = rows
+  return [head, widths.map(width => '-'.repeat(width)), ...body].map(line).join('')
 }
 
 function notBuilt(document: SchemaDocument): string {

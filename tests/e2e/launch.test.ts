@@ -37,10 +37,10 @@ console.log(JSON.stringify({
 interface House {
   readonly root: string
   readonly cache: string
-  run(
+  readonly run: (
     user: number | undefined,
     env?: Record<string, string>,
-  ): Promise<{ threads: number; cache: string | null; sigusr1: number }>
+  ) => Promise<{ threads: number; cache: string | null; sigusr1: number }>
 }
 
 /** A checkout, or an installed package if \`built\`, with the real launcher and a program that tells what it finds. */

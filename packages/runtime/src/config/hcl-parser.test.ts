@@ -7,7 +7,7 @@ import { parseHcl } from './hcl-parser.ts'
 import { type ConfigNode, integerValue, SyntaxProblem } from './tree.ts'
 
 /** The parser of the reference implementation, compiled to JavaScript by others. It answers with JSON, or with what is wrong. */
-const { parse } = createRequire(import.meta.url)('js-hcl-parser') as { parse(text: string): string }
+const { parse } = createRequire(import.meta.url)('js-hcl-parser') as { parse: (text: string) => string }
 
 function reference(text: string): unknown {
   const answer = parse(text)

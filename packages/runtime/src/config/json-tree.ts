@@ -3,8 +3,8 @@ import { type ConfigItem, type ConfigNode, configLimits, type ObjectNode, Syntax
 
 const blank = /[ \t\n\r]*/y
 const number = /-?(?:0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?/y
-// biome-ignore lint/suspicious/noControlCharactersInRegex: RFC 8259 section 7 forbids them in strings
-const string = /"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/y
+/** RFC 8259 section 7: anything but quotes, backslashes and control characters, or an escape. */
+const string = /"(?:[ !#-[\]-\u{10ffff}]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"/uy
 const word = /true|false|null/y
 
 /**

@@ -26,7 +26,7 @@ export interface PluginContext {
   readonly reader: ConfigReader
   /** Path of the plugin's data in problems. */
   readonly path: string
-  absolute(path: string): string
+  readonly absolute: (path: string) => string
 }
 
 /** Gives the rules of a plugin their types. */

@@ -22,7 +22,7 @@ export function parseYamlTree(text: string): ObjectNode {
   if (broken !== undefined) throw new SyntaxProblem(at(broken.pos[0]), broken.message.split('\n')[0] ?? broken.code)
   if (documents.length > 1) throw new SyntaxProblem(at(documents[1]?.range[0] ?? 0), 'only one document is accepted')
   if (document.contents === null) return { kind: 'object', position: { line: 1, column: 1 }, items: [] }
-  const top = convert(document.contents, text, at, 0)
+  const top = convert(document.contents, at, 0)
   if (top.kind !== 'object') throw new SyntaxProblem(top.position, 'a configuration is a mapping')
   return top
 }
@@ -40,7 +40,7 @@ function parseYaml(text: string, lineCounter: LineCounter) {
   }
 }
 
-function convert(node: Node, text: string, at: (offset: number) => Position, depth: number): ConfigNode {
+function convert(node: Node, at: (offset: number) => Position, depth: number): ConfigNode {
   const position = at(node.range?.[0] ?? 0)
   if (depth > configLimits.depth) throw new SyntaxProblem(position, `nested deeper than ${configLimits.depth}`)
   if (isAlias(node)) throw new SyntaxProblem(position, 'aliases are not accepted')
@@ -48,7 +48,7 @@ function convert(node: Node, text: string, at: (offset: number) => Position, dep
   if (node.tag !== undefined && !node.tag.startsWith('tag:yaml.org,2002:'))
     throw new SyntaxProblem(position, 'tags are not accepted')
   if (isSeq(node)) {
-    return { kind: 'list', position, elements: node.items.map(item => convert(item as Node, text, at, depth + 1)) }
+    return { kind: 'list', position, elements: node.items.map(item => convert(item as Node, at, depth + 1)) }
   }
   if (isMap(node)) {
     const items = node.items.map((pair): ConfigItem => {
@@ -59,7 +59,7 @@ function convert(node: Node, text: string, at: (offset: number) => Position, dep
       return {
         key: String(key.value),
         position: keyPosition,
-        value: value === null ? { kind: 'null', position: keyPosition } : convert(value, text, at, depth + 1),
+        value: value === null ? { kind: 'null', position: keyPosition } : convert(value, at, depth + 1),
       }
     })
     return { kind: 'object', position, items }
@@ -76,5 +76,5 @@ function convertScalar({ value, source }: Scalar, position: Position): ConfigNod
       ? { kind: 'integer', position, text: String(value) }
       : { kind: 'float', position, text: String(value) }
   }
-  return { kind: 'string', position, value: String(value) }
+  return { kind: 'string', position, value: typeof value === 'string' ? value : JSON.stringify(value) }
 }

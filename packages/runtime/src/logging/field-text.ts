@@ -37,7 +37,8 @@ function fieldText(value: unknown): string {
   try {
     // Identities and the like say themselves who they are.
     const own = (value as { toString?: unknown }).toString
-    if (!Array.isArray(value) && typeof own === 'function' && own !== Object.prototype.toString) return String(value)
+    if (!Array.isArray(value) && typeof own === 'function' && own !== Object.prototype.toString)
+      return String((own as () => unknown).call(value))
     return JSON.stringify(value, (key, inner: unknown) =>
       isSecretName(key) || isKeyObject(inner) ? REDACTED : plain(inner),
     )

@@ -25,7 +25,7 @@ export interface RunDaemonOptions {
   /** Also stop when standard input ends. */
   readonly stopWhenStdinCloses: boolean
   /** Reads the configuration. Nothing was opened yet. */
-  configure(): Promise<DaemonSettings>
+  readonly configure: () => Promise<DaemonSettings>
 }
 
 /**
