@@ -60,6 +60,7 @@ export class FakeServer implements AsyncDisposable {
   readonly #options: FakeServerOptions
   readonly #server: GrpcServer
   #listener: TlsListener | undefined
+  #identity: Awaited<ReturnType<TestAuthority['x509Chain']>> | undefined
   #agentId: SpiffeId | undefined
 
   private constructor(options: FakeServerOptions, authority: TestAuthority) {
@@ -107,7 +108,9 @@ export class FakeServer implements AsyncDisposable {
 
   async listen(port: number): Promise<void> {
     const { serverPath = '/spire/server' } = this.#options
-    const { chain, key } = await this.authority.x509Chain(this.authority.id(serverPath), { ttlSeconds: 72_000 })
+    // Made once: TLS goes by the machine's time, in which a certificate of later on has not begun.
+    this.#identity ??= await this.authority.x509Chain(this.authority.id(serverPath), { ttlSeconds: 72_000 })
+    const { chain, key } = this.#identity
     this.#listener = await listenTls({
       host: '127.0.0.1',
       port,

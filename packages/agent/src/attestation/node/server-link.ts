@@ -92,6 +92,8 @@ export class ServerLink implements Disposable {
    * that is refused, the agent forgets its identity and {@link lost} rejects. Resolves when that is settled; never rejects.
    */
   failed(error: unknown): Promise<void> {
+    // How soon to try again is decided by those who call; the connection's own pauses would only come on top.
+    if (error instanceof GrpcError && error.code === 'UNAVAILABLE') this.reconnect()
     this.#recovery ??= this.#recover(error)
       .catch(reason => {
         if (!this.#options.signal.aborted) this.#lost.reject(reason)
