@@ -233,6 +233,22 @@ export async function startServer(config: ServerConfig, host: ServerHost): Promi
       readyDetails: { failed_rotations: authorities.failures },
     }),
   })
+  checks.add({
+    name: 'server.ca',
+    check: async () => {
+      // A document that nobody gets proves that authorities sign (SRV-HLT-003).
+      const id = SpiffeId.fromSegments(config.trustDomain, 'for', 'health', 'check', 'only')
+      await issuer.workloadX509({ id, publicKey: svid.identity.key.publicKey })
+      return { live: true, ready: true }
+    },
+  })
+  checks.add({
+    name: 'catalog.datastore',
+    check: async () => {
+      await datastore.bundles.list()
+      return { live: true, ready: true }
+    },
+  })
   const tasks = stack.use(new TaskGroup())
   tasks.start('health', taskSignal => checks.run(taskSignal))
   tasks.start('uptime', taskSignal =>

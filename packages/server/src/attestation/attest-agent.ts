@@ -162,8 +162,11 @@ class Conversation {
     node: AttestedNode & { readonly joinToken?: string },
     publicKey: PublicKey,
   ): Promise<Response> {
-    const { datastore, registry, issuer, log, agentSpiffeIdAsSelector } = this.#options
+    const { trustDomain, datastore, registry, issuer, log, agentSpiffeIdAsSelector } = this.#options
     const id = node.agentId.toString()
+    // Whatever an attestor says, an agent is none but an agent of ours (SRV-API-050).
+    if (!node.agentId.trustDomain.equals(trustDomain) || !/^\/spire\/agent\/./.test(node.agentId.path))
+      throw new GrpcError('INTERNAL', `failed to attest: ${JSON.stringify(id)} is no agent ID of ${trustDomain.name}`)
     if (registry.agent(id)?.serial === '') throw new GrpcError('PERMISSION_DENIED', 'failed to attest: agent is banned')
     let issued: IssuedX509
     try {

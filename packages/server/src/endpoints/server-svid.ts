@@ -30,13 +30,13 @@ export class ServerSvid implements Disposable {
   readonly #stopListening: () => void
   readonly #listeners = new Set<(identity: TlsIdentity) => void>()
   #current: CurrentSvid
-  #tainted = false
+  readonly #taintedIds = new Set<string>()
 
   private constructor(options: ServerSvidOptions, current: CurrentSvid) {
     this.#options = options
     this.#current = current
     this.#stopListening = options.authorities.onChange(({ what, authority }) => {
-      if (what === 'tainted' && authority.id === this.#current.authorityId) this.#tainted = true
+      if (what === 'tainted' && authority.kind === 'x509') this.#taintedIds.add(authority.id)
     })
   }
 
@@ -48,10 +48,12 @@ export class ServerSvid implements Disposable {
     return this.#current.identity
   }
 
-  /** The SVID and the authority that signed it, as operators are shown it. */
+  /** The SVID and, while it is known, the authority that signed it, as operators are shown them. */
   get path(): readonly Certificate[] {
-    const { certificate } = this.#options.authorities.active('x509')
-    return [this.#current.leaf, certificate]
+    const { leaf, authorityId } = this.#current
+    const { current, next } = this.#options.authorities.slots('x509')
+    const signer = [current?.authority, next?.authority].find(authority => authority?.id === authorityId)
+    return signer?.kind === 'x509' ? [leaf, signer.certificate] : [leaf]
   }
 
   onRenewed(listener: (identity: TlsIdentity) => void): () => void {
@@ -62,12 +64,11 @@ export class ServerSvid implements Disposable {
   /** Renews it when that is due. A failure is logged and tried again with the next call. */
   async renewIfDue(): Promise<void> {
     const { clock, log } = this.#options
-    const { leaf, issuedAt } = this.#current
+    const { leaf, issuedAt, authorityId } = this.#current
     const halfOfLife = issuedAt.getTime() + (leaf.notAfter.getTime() - issuedAt.getTime()) / 2
-    if (!this.#tainted && clock.now().getTime() < halfOfLife) return
+    if (!this.#taintedIds.has(authorityId) && clock.now().getTime() < halfOfLife) return
     try {
       this.#current = await issue(this.#options)
-      this.#tainted = false
       log.debug('Rotated the server’s own X509-SVID', { expiration: this.#current.leaf.notAfter })
       for (const listener of this.#listeners) listener(this.#current.identity)
     } catch (error) {
@@ -81,11 +82,13 @@ export class ServerSvid implements Disposable {
   }
 }
 
-async function issue({ issuer, authorities, keyType, clock }: ServerSvidOptions): Promise<CurrentSvid> {
+async function issue({ issuer, keyType, clock }: ServerSvidOptions): Promise<CurrentSvid> {
   const key = await PrivateKey.generate(keyType)
-  const authorityId = authorities.active('x509').id
   const issued = await issuer.serverX509(key.publicKey)
-  const [leaf] = issued.chain
-  if (leaf === undefined) throw new Error('the issuer returned no certificate')
-  return { identity: { key, chain: issued.chain }, leaf: Certificate.parse(leaf), issuedAt: clock.now(), authorityId }
+  const [der] = issued.chain
+  if (der === undefined) throw new Error('the issuer returned no certificate')
+  const leaf = Certificate.parse(der)
+  // Another authority may have become the active one meanwhile: the certificate says which one signed.
+  const authorityId = Buffer.from(leaf.authorityKeyId ?? []).toString('hex')
+  return { identity: { key, chain: issued.chain }, leaf, issuedAt: clock.now(), authorityId }
 }

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import { Certificate, PkiError, parseJsonObjectStrict, validatePath } from '@plastron/pki'
-import { SpiffeError, SpiffeId, spiffeIdFromCertificate } from '@plastron/spiffe'
+import { checkLeaf, SpiffeError, SpiffeId } from '@plastron/spiffe'
 import type { ServerX509popConfig } from '../../config/server-config.ts'
 import { type AttestationContext, type AttestedNode, NodeAttestationError, type NodeAttestor } from './node-attestor.ts'
 import { challengePossession, checkPossession, fingerprint } from './possession.ts'
@@ -121,7 +121,7 @@ export class X509popAttestor implements NodeAttestor {
       return SpiffeId.fromSegments(trustDomain, 'spire', 'agent', 'x509pop', fingerprint(leaf.der))
     let id: SpiffeId
     try {
-      id = spiffeIdFromCertificate(leaf)
+      id = checkLeaf(leaf)
     } catch (cause) {
       if (!(cause instanceof SpiffeError)) throw cause
       throw refused(`valid SVID x509 certificate not found: ${cause.message}`, cause)
@@ -131,13 +131,13 @@ export class X509popAttestor implements NodeAttestor {
     const { spiffePrefix } = this.#config
     if (!id.path.startsWith(spiffePrefix) || id.path.length === spiffePrefix.length)
       throw refused(`the SVID's path does not begin with ${spiffePrefix}`)
-    return SpiffeId.fromSegments(
-      trustDomain,
-      'spire',
-      'agent',
-      'x509pop',
-      ...id.path.slice(spiffePrefix.length).split('/'),
-    )
+    try {
+      const rest = id.path.slice(spiffePrefix.length).split('/')
+      return SpiffeId.fromSegments(trustDomain, 'spire', 'agent', 'x509pop', ...rest)
+    } catch (cause) {
+      if (!(cause instanceof SpiffeError)) throw cause
+      throw refused(`the SVID's path makes no agent ID: ${cause.message}`, cause)
+    }
   }
 }
 
@@ -163,7 +163,9 @@ function evenHex(value: bigint): string {
   return hex.length % 2 === 0 ? hex : `0${hex}`
 }
 
-function addressBytes(address: string): Uint8Array | undefined {
+/** The octets of an address as certificates write it: an IPv4 address inside an IPv6 one is the IPv4 address. */
+function addressBytes(text: string): Uint8Array | undefined {
+  const address = text.replace(/^::ffff:(?=\d+\.)/i, '')
   if (isIP(address) === 4) return Uint8Array.from(address.split('.').map(Number))
   if (isIP(address) !== 6) return undefined
   const [head = '', tail] = address.split('::')

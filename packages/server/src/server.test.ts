@@ -1,0 +1,144 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { agentV1, bundleV1, debugV1, entryV1, health, loggerV1, types } from '@plastron/api'
+import { Certificate } from '@plastron/pki'
+import { FakeClock, tempFolder } from '@plastron/runtime/testing'
+import { TrustDomain } from '@plastron/spiffe'
+import { attest, statusOf, TestServer } from './test-server.ts'
+
+const dayMs = 86_400_000
+
+async function token(server: TestServer, value = ''): Promise<string> {
+  return (await server.client(agentV1.Agent).createJoinToken({ ttl: 600, token: value })).value
+}
+
+describe('a whole server', () => {
+  test('SRV-RUN-007 SRV-API-134 SRV-API-133 it serves from the moment that it listens', async () => {
+    await using server = await TestServer.start()
+    assert.equal(
+      (await server.client(health.Health).check({})).status,
+      health.HealthCheckResponse_ServingStatus.SERVING,
+    )
+    const bundle = await server.connect().client(bundleV1.Bundle).getBundle({})
+    assert.equal(bundle.x509Authorities.length, 1)
+    const info = await server.client(debugV1.Debug).getInfo({})
+    assert.equal(info.svidChain.length, 2)
+    assert.equal(info.svidChain[0]?.id?.path, '/spire/server')
+    assert.equal(info.svidChain[1]?.subject.includes('SPIFFE'), true)
+    assert.equal(info.federatedBundlesCount, 1)
+    assert.equal(info.agentsCount, 0)
+    await server.clock.advance(61_000)
+    assert.equal((await server.client(debugV1.Debug).getInfo({})).uptime, 61)
+  })
+
+  test('SRV-API-130 SRV-API-131 SRV-API-132 the level of the log changes while it runs, to known levels only', async () => {
+    await using server = await TestServer.start()
+    const logger = server.client(loggerV1.Logger)
+    const { LogLevel } = types
+    assert.deepEqual((await logger.getLogger({})).currentLevel, LogLevel.INFO)
+    const changed = await logger.setLogLevel({ newLevel: LogLevel.TRACE })
+    assert.equal(changed.currentLevel, LogLevel.TRACE)
+    assert.equal(changed.launchLevel, LogLevel.INFO)
+    assert.equal((await statusOf(logger.setLogLevel({ newLevel: LogLevel.UNSPECIFIED }))).code, 'INVALID_ARGUMENT')
+    assert.equal((await statusOf(logger.setLogLevel({ newLevel: 42 as types.LogLevel }))).code, 'INVALID_ARGUMENT')
+    assert.equal((await logger.resetLogLevel({})).currentLevel, LogLevel.INFO)
+  })
+
+  test('SRV-ISS-061 SRV-ISS-011 its own SVID is renewed after half of its life, on new connections', async () => {
+    await using server = await TestServer.start()
+    const shown: Certificate[] = []
+    const look = async () => {
+      const channel = server.connect(undefined, async ([leaf]) => {
+        shown.push(Certificate.parse(leaf ?? new Uint8Array()))
+      })
+      await channel.client(bundleV1.Bundle).getBundle({})
+      return shown.at(-1) ?? assert.fail()
+    }
+    const first = await look()
+    assert.deepEqual(first.uris, ['spiffe://example.org/spire/server'])
+    await server.clock.advance(29 * 60_000)
+    assert.equal((await look()).serialNumber, first.serialNumber)
+    await server.clock.advance(2 * 60_000)
+    await settle()
+    const second = await look()
+    assert.notEqual(second.serialNumber, first.serialNumber)
+    assert.equal(second.publicKey.equals(first.publicKey), false)
+  })
+
+  test('5796 a server whose CA and SVID ended while it was stopped starts, and attests', async () => {
+    await using folder = await tempFolder()
+    const clock = new FakeClock(new Date())
+    {
+      await using server = await TestServer.start({ folder: folder.path, keyManager: 'disk', clock })
+      await attest(server.connect().client(agentV1.Agent), {
+        type: 'join_token',
+        payload: Buffer.from(await token(server)),
+      })
+    }
+    await clock.advance(60 * dayMs)
+    await using server = await TestServer.start({ folder: folder.path, keyManager: 'disk', clock })
+    const { identity, leaf } = await attest(server.connect().client(agentV1.Agent), {
+      type: 'join_token',
+      payload: Buffer.from(await token(server)),
+    })
+    assert.ok(leaf.notAfter > clock.now())
+    assert.ok(identity.chain.length === 1)
+    assert.equal((await server.client(bundleV1.Bundle).getBundle({})).x509Authorities.length, 2)
+  })
+
+  test('SRV-RUN-012 it stops within its grace although an attestation is left hanging', async () => {
+    const server = await TestServer.start()
+    const hanging = statusOf(
+      (async () => {
+        const never = Promise.withResolvers<void>()
+        async function* requests() {
+          await never.promise
+          yield* []
+        }
+        for await (const _ of server.connect().client(agentV1.Agent).attestAgent(requests())) break
+      })(),
+    )
+    await server.client(bundleV1.Bundle).getBundle({})
+    const before = performance.now()
+    await server[Symbol.asyncDispose]()
+    const took = performance.now() - before
+    assert.ok(took < 6_500, `${took} ms`)
+    await hanging
+    await server.running.ended
+  })
+
+  test('SRV-RUN-006 a database of another trust domain is not served, and what was opened is closed again', async () => {
+    await using folder = await tempFolder()
+    {
+      await using server = await TestServer.start({ folder: folder.path })
+      await attest(server.connect().client(agentV1.Agent), {
+        type: 'join_token',
+        payload: Buffer.from(await token(server, 'one')),
+      })
+      await server.client(entryV1.Entry).batchCreateEntry({
+        entries: [
+          {
+            parentId: { trustDomain: 'example.org', path: '/spire/agent/join_token/one' },
+            spiffeId: { trustDomain: 'example.org', path: '/workload' },
+            selectors: [{ type: 'unix', value: 'uid:0' }],
+          },
+        ],
+      })
+    }
+    const other = { trustDomain: TrustDomain.parse('other.org') }
+    await assert.rejects(TestServer.start({ folder: folder.path, config: other }), /entries of another trust domain/)
+    await using again = await TestServer.start({ folder: folder.path })
+    assert.equal((await again.client(debugV1.Debug).getInfo({})).entriesCount, 1)
+  })
+
+  test('a second server does not start on the folder of one that runs', async () => {
+    await using server = await TestServer.start()
+    await assert.rejects(TestServer.start({ folder: server.folder }))
+    assert.equal((await server.client(bundleV1.Bundle).getBundle({})).x509Authorities.length, 1)
+  })
+})
+
+/** Lets what the clock woke come to its end. */
+async function settle(): Promise<void> {
+  await new Promise(resolve => setTimeout(resolve, 50))
+}
