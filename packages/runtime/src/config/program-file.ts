@@ -1,7 +1,8 @@
-import { readFile } from 'node:fs/promises'
+import { createReadStream } from 'node:fs'
 import { resolve } from 'node:path'
 import { expandEnvironment } from './expand-env.ts'
 import { ConfigError } from './problem.ts'
+import { configLimits } from './tree.ts'
 
 /** The environment that a configuration is read in. */
 export interface ConfigEnvironment {
@@ -26,12 +27,13 @@ export async function readConfigFile(
     new ConfigError('ERR_CONFIG_UNREADABLE', [{ message, source: path }], { cause })
   let bytes: Buffer
   try {
-    bytes = await readFile(absolute)
+    bytes = await readCapped(absolute)
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code
     if (code === 'ENOENT')
       throw unreadable(`could not find config file ${absolute}: please use the -config flag`, error)
-    throw unreadable(`unable to read configuration at ${JSON.stringify(path)}: ${code ?? String(error)}`, error)
+    const reason = code ?? (error instanceof Error ? error.message : String(error))
+    throw unreadable(`unable to read configuration at ${JSON.stringify(path)}: ${reason}`, error)
   }
   let text: string
   try {
@@ -40,4 +42,18 @@ export async function readConfigFile(
     throw unreadable(`configuration at ${JSON.stringify(path)} is not UTF-8 text`, error)
   }
   return expandEnv ? expandEnvironment(text, env) : text
+}
+
+/** Reads to the end, but not for ever: a device has no end, and a pipe from another program no known size. */
+async function readCapped(path: string): Promise<Buffer> {
+  // Four bytes is the most that a character takes.
+  const most = configLimits.characters * 4
+  const chunks: Buffer[] = []
+  let length = 0
+  for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) {
+    length += chunk.length
+    if (length > most) throw new Error(`it has more than ${most} bytes`)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
 }

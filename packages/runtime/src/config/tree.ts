@@ -18,13 +18,13 @@ export interface ConfigItem {
   readonly value: ConfigNode
 }
 
-export interface ListNode {
+interface ListNode {
   readonly kind: 'list'
   readonly position: Position
   readonly elements: readonly ConfigNode[]
 }
 
-export type ScalarNode =
+type ScalarNode =
   | { readonly kind: 'string'; readonly position: Position; readonly value: string }
   /** `text` as it was written: a whole number may be larger than a JavaScript number can hold. */
   | { readonly kind: 'integer'; readonly position: Position; readonly text: string }

@@ -171,6 +171,10 @@ describe('server.conf', () => {
         'conf/server/server.conf: could not find config file /nowhere/conf/server/server.conf: please use the -config flag',
     })
     await assert.rejects(loadServerConfig({ config: '/' }, environment), /unable to read configuration at "\/": EISDIR/)
+    await assert.rejects(
+      loadServerConfig({ config: '/dev/zero' }, environment),
+      /"\/dev\/zero": it has more than \d+ bytes/,
+    )
   })
 
   test('SRV-CFG-005 -expandEnv expands the whole text and is off by default', async t => {
