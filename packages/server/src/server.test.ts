@@ -88,6 +88,8 @@ describe('a whole server', () => {
 
   test('SRV-RUN-012 it stops within its grace although an attestation is left hanging', async () => {
     const server = await TestServer.start()
+    const channel = server.connect()
+    await channel.client(bundleV1.Bundle).getBundle({})
     const hanging = statusOf(
       (async () => {
         const never = Promise.withResolvers<void>()
@@ -95,7 +97,7 @@ describe('a whole server', () => {
           await never.promise
           yield* []
         }
-        for await (const _ of server.connect().client(agentV1.Agent).attestAgent(requests())) break
+        for await (const _ of channel.client(agentV1.Agent).attestAgent(requests())) break
       })(),
     )
     await server.client(bundleV1.Bundle).getBundle({})

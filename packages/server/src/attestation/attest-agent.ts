@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { MessageInitShape } from '@bufbuild/protobuf'
 import type { agentV1 } from '@plastron/api'
 import { CertificateRequest, PkiError, type PublicKey } from '@plastron/pki'
-import { type Call, type Clock, GrpcError, type Logger, withDeadline } from '@plastron/runtime'
+import { type Call, type Clock, DeadlineError, GrpcError, type Logger, withDeadline } from '@plastron/runtime'
 import { SpiffeId, type TrustDomain, type X509Bundle } from '@plastron/spiffe'
 import { type Datastore, isDatastoreError } from '../datastore/index.ts'
 import type { IssuedX509, Issuer } from '../issuance/issuer.ts'
@@ -197,8 +197,15 @@ class Conversation {
     return { step: { case: 'result', value: { svid: svidMessage(issued), reattestable: node.canReattest } } }
   }
 
-  #within<T>(promise: Promise<T>, ms = attestationDeadlineMs): Promise<T> {
-    return withDeadline(this.#options.clock, Math.max(ms, 0), 'attestation', () => promise, this.#call.signal)
+  async #within<T>(promise: Promise<T>, ms = attestationDeadlineMs): Promise<T> {
+    try {
+      return await withDeadline(this.#options.clock, Math.max(ms, 0), 'attestation', () => promise, this.#call.signal)
+    } catch (cause) {
+      if (!(cause instanceof DeadlineError)) throw cause
+      throw new GrpcError('DEADLINE_EXCEEDED', `attestation took longer than ${attestationDeadlineMs / 1000} s`, {
+        cause,
+      })
+    }
   }
 }
 
