@@ -11,7 +11,7 @@ export type {
 } from './config/program-config.ts'
 export { DataFolder } from './data-folder/data-folder.ts'
 export { DataFolderError } from './data-folder/data-folder-error.ts'
-export { writeFileDurably } from './data-folder/durable-file.ts'
+export { removeTemporaryFiles, writeFileDurably } from './data-folder/durable-file.ts'
 export { isSpireKeyFile } from './data-folder/spire-state.ts'
 export { Call, type CallKey, callKey } from './grpc/call.ts'
 export { Channel, type ChannelOptions } from './grpc/channel.ts'

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import { isJsonObject, type JsonObject, parseJsonObjectStrict } from '@plastron/pki'
-import { writeFileDurably } from '@plastron/runtime'
+import { removeTemporaryFiles, writeFileDurably } from '@plastron/runtime'
 import { AgentError, reasonOf } from '../agent-error.ts'
-import { readWhole, removeTemporaryFiles, setAside } from './state-file.ts'
+import { readWhole, setAside } from './state-file.ts'
 
 const MAX_BYTES = 16 * 1024 * 1024
 

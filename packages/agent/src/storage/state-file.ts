@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import { type FileHandle, open, readdir, rename, rm } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { type FileHandle, open, rename } from 'node:fs/promises'
+import { dirname } from 'node:path'
 
 /** What was found where a file should be. */
 export type FileContent =
@@ -40,15 +40,6 @@ export async function setAside(path: string, now: Date): Promise<string> {
   await rename(path, target)
   await syncFolder(dirname(path))
   return target
-}
-
-/** Removes what `writeFileDurably` left behind when the program was killed in the middle of it. */
-export async function removeTemporaryFiles(path: string): Promise<void> {
-  const prefix = `.${basename(path)}.`
-  const folder = dirname(path)
-  for (const name of await readdir(folder)) {
-    if (name.startsWith(prefix) && name.endsWith('.tmp')) await rm(join(folder, name), { force: true })
-  }
 }
 
 async function syncFolder(folder: string): Promise<void> {

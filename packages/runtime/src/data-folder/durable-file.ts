@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
-import { open, rename, rm } from 'node:fs/promises'
+import { open, readdir, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 
 /**
@@ -25,4 +25,16 @@ export async function writeFileDurably(path: string, content: string | Uint8Arra
   }
   await using directory = await open(folder, constants.O_RDONLY | constants.O_DIRECTORY)
   await directory.sync()
+}
+
+/**
+ * Removes what {@link writeFileDurably} left beside `path` when the program was killed in the middle of it. Only for whoever is the only writer
+ * of `path`, before its first write.
+ */
+export async function removeTemporaryFiles(path: string): Promise<void> {
+  const prefix = `.${basename(path)}.`
+  const folder = dirname(path)
+  for (const name of await readdir(folder)) {
+    if (name.startsWith(prefix) && name.endsWith('.tmp')) await rm(join(folder, name), { force: true })
+  }
 }

@@ -1,7 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type JsonObject, type KeyType, PrivateKey } from '@plastron/pki'
-import { writeFileDurably } from '@plastron/runtime'
+import { removeTemporaryFiles, writeFileDurably } from '@plastron/runtime'
 import { AgentError, reasonOf } from '../../agent-error.ts'
 import { SealedDocument } from '../../storage/sealed-document.ts'
 import { checkKeyId, checkKeyRequest, type KeyManager, type ManagedKey } from './key-manager.ts'
@@ -96,6 +96,7 @@ async function prepareFolder(directory: string): Promise<void> {
   const probe = join(directory, '.plastron-probe')
   try {
     await mkdir(directory, { recursive: true, mode: 0o700 })
+    await removeTemporaryFiles(probe)
     await writeFileDurably(probe, '')
     await rm(probe)
   } catch (cause) {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { mkdir, readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { isJsonObject, type JsonObject, type KeyType, PrivateKey, parseJsonObjectStrict } from '@plastron/pki'
-import { isSpireKeyFile, writeFileDurably } from '@plastron/runtime'
+import { isSpireKeyFile, removeTemporaryFiles, writeFileDurably } from '@plastron/runtime'
 import { byId, checkKeyId, checkKeyRequest, type HeldKey, type KeyManager, KeyManagerError } from './key-manager.ts'
 
 const format = 'plastron server keys'
@@ -33,9 +33,10 @@ export class DiskKeyManager implements KeyManager {
    * @throws {@link KeyManagerError} `ERR_KEY_CORRUPT` naming the file and what is wrong with it, `ERR_KEY_STORAGE`
    */
   static async open(path: string): Promise<DiskKeyManager> {
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 })
     let text: string
     try {
+      await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+      await removeTemporaryFiles(path)
       text = await readFile(path, 'utf8')
     } catch (cause) {
       if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return new DiskKeyManager(path, new Map())

@@ -39,6 +39,17 @@ test('SRV-PLG-031 C53-5 the key file is 0600 and its folder 0700, whatever the u
   assert.deepEqual(await readdir(join(folder.path, 'new')), ['keys.json'])
 })
 
+test('keys half written when the program was killed do not stay beside the key file', async () => {
+  await using folder = await temporaryFolder()
+  const path = join(folder.path, 'keys.json')
+  await (await DiskKeyManager.open(path)).generateKey('A', 'ec-p256')
+  await writeFile(join(folder.path, '.keys.json.0123456789ab.tmp'), 'half', { mode: 0o600 })
+  await writeFile(join(folder.path, '.others.json.0123456789ab.tmp'), 'half', { mode: 0o600 })
+  const manager = await DiskKeyManager.open(path)
+  assert.ok(await manager.getKey('A'))
+  assert.deepEqual((await readdir(folder.path)).toSorted(), ['.others.json.0123456789ab.tmp', 'keys.json'])
+})
+
 test('a key file damaged at any place is refused by name and left as it is', async () => {
   await using folder = await temporaryFolder()
   const path = join(folder.path, 'keys.json')
