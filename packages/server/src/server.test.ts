@@ -31,6 +31,14 @@ describe('a whole server', () => {
     assert.equal((await server.client(debugV1.Debug).getInfo({})).uptime, 61)
   })
 
+  test('SRV-LOG-002 its first line says what it runs with', async () => {
+    await using server = await TestServer.start()
+    const [first] = server.log.events
+    assert.equal(first?.message, 'Configured')
+    assert.deepEqual(Object.keys(first.fields).toSorted(), ['admin_ids', 'data_dir', 'launch_log_level', 'version'])
+    assert.equal(first.fields.launch_log_level, 'info')
+  })
+
   test('SRV-API-130 SRV-API-131 SRV-API-132 the level of the log changes while it runs, to known levels only', async () => {
     await using server = await TestServer.start()
     const logger = server.client(loggerV1.Logger)

@@ -77,6 +77,12 @@ export async function startServer(config: ServerConfig, host: ServerHost): Promi
   const { log, signal } = host
   const clock = host.clock ?? systemClock
   await using stack = new AsyncDisposableStack()
+  log.info('Configured', {
+    admin_ids: config.adminIds.map(String),
+    data_dir: config.dataDir,
+    launch_log_level: log.launchLevel,
+    version: host.version,
+  })
 
   const folder = stack.use(await DataFolder.open(config.dataDir, 'server'))
   for (const warning of folder.warnings) log.warn(warning)
