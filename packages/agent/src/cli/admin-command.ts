@@ -11,9 +11,9 @@ import {
   textFlag,
 } from '@plastron/runtime/cli'
 
-export interface AdminContext {
+interface AdminContext {
   readonly client: SocketClient
-  print<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>, pretty: () => string): void
+  readonly print: <Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>, pretty: () => string) => void
 }
 
 export interface AdminCommandDefinition<Flags extends FlagDefinitions> {

@@ -3,7 +3,7 @@ import { goDuration, goUtcTime } from '@plastron/runtime/cli'
 import { SpiffeId, TrustDomain, verifyX509Svid, X509Bundle, X509Svid } from '@plastron/spiffe'
 
 /** An X509-SVID of a reply with the bundle it was verified against. */
-export interface ReportedSvid {
+interface ReportedSvid {
   readonly svid: X509Svid
   readonly hint: string
   readonly bundle: X509Bundle

@@ -8,7 +8,7 @@ export interface DevConfiguration {
   readonly folder: StateFolder
 }
 
-export function serverDataFolder(folder: StateFolder): string {
+function serverDataFolder(folder: StateFolder): string {
   return join(folder.path, 'server', 'data')
 }
 

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync, readFileSync } from 'node:fs'
 
 /** A daemon of ours that did not come up, or ended by itself; the message carries the end of its log. */
-export class DaemonError extends Error {
+class DaemonError extends Error {
   override readonly name = 'DaemonError'
   readonly code = 'ERR_DEV_DAEMON'
 }

@@ -20,7 +20,7 @@ export interface StateFolder {
 }
 
 /** Thrown for a folder that cannot be used; the message says what to do. */
-export class StateFolderError extends Error {
+class StateFolderError extends Error {
   override readonly name = 'StateFolderError'
   readonly code = 'ERR_DEV_STATE_FOLDER'
 }

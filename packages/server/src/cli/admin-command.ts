@@ -28,7 +28,7 @@ export interface AdminContext {
   readonly streams: CliStreams
   readonly json: boolean
   /** Prints the message as JSON, or what `pretty` makes of it. */
-  print<Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>, pretty: () => string): void
+  readonly print: <Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>, pretty: () => string) => void
 }
 
 export interface AdminCommandDefinition<Flags extends FlagDefinitions> {

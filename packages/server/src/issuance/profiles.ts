@@ -9,7 +9,7 @@ import {
 import type { SpiffeId, TrustDomain } from '@plastron/spiffe'
 
 /** How far documents are back-dated, for clocks that are behind ours. */
-export const backdateMs = 10_000
+const backdateMs = 10_000
 
 /** Subject of a leaf that asks for none (SRV-ISS-009). */
 const defaultLeafSubject = Name.create([
