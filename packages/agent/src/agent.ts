@@ -7,7 +7,7 @@ import {
   type Logger,
   type LogLevelControl,
   listenHealth,
-  listenUnix,
+  type Metrics,
   measureUptime,
   openTelemetry,
   systemClock,
@@ -22,6 +22,8 @@ import { Callers } from './endpoints/callers.ts'
 import { debugService } from './endpoints/debug-service.ts'
 import { loggerService } from './endpoints/logger-service.ts'
 import { publicServer } from './endpoints/public-server.ts'
+import { rpcMetrics } from './endpoints/rpc-metrics.ts'
+import { WatchedSocket } from './endpoints/watched-socket.ts'
 import { WorkloadRateLimits } from './endpoints/workload-rate-limits.ts'
 import { WorkloadSessions } from './endpoints/workload-session.ts'
 import { IdentityStore } from './identity/identity-store.ts'
@@ -65,7 +67,7 @@ const STOP_GRACE_MS = 5000
 /**
  * Starts an agent. It resolves as soon as the sockets are open: calls are answered with `UNAVAILABLE` until the server was reached.
  *
- * @throws {@link AgentError} `ERR_AGENT_STORAGE`, `ERR_AGENT_CONFIG`; {DataFolderError} for a folder in use or of SPIRE's; {ListenerError} if a socket cannot be opened
+ * @throws {@link AgentError} `ERR_AGENT_STORAGE`, `ERR_AGENT_CONFIG`; {DataFolderError} for a folder in use or of SPIRE's; {ListenerError} if a socket cannot be opened, {TelemetryError}
  */
 export async function startAgent(config: AgentConfig, deps: AgentDependencies): Promise<RunningAgent> {
   await using owned = new AsyncDisposableStack()
@@ -190,10 +192,11 @@ export async function startAgent(config: AgentConfig, deps: AgentDependencies): 
     jwt,
     wit,
     time,
+    metrics,
     log: endpointLog,
     isServing: () => store.synced && identity.svid !== undefined,
   })
-  const adminApi = new GrpcServer()
+  const adminApi = new GrpcServer({ interceptors: [rpcMetrics(metrics)] })
     .add(
       agentDebugV1.Debug,
       debugService({
@@ -217,26 +220,17 @@ export async function startAgent(config: AgentConfig, deps: AgentDependencies): 
     await stopped.finally(() => done.abort())
   })
 
-  if (config.socketPath !== undefined) {
-    owned.use(await listen(config.socketPath, publicApi, 0o777, 0o755))
+  const socket = async (path: string | undefined, server: GrpcServer, mode: number, folderMode: number) => {
+    if (path === undefined) return
+    const options = { path, mode, folderMode, lock, server, clock, log: endpointLog }
+    const watched = owned.use(await WatchedSocket.open(options))
+    tasks.start(`socket ${path}`, inner => watched.run(inner))
   }
-  if (config.adminSocketPath !== undefined) {
-    owned.use(await listen(config.adminSocketPath, adminApi, 0o770, 0o750))
-  }
+  await socket(config.socketPath, publicApi, 0o777, 0o755)
+  await socket(config.adminSocketPath, adminApi, 0o770, 0o750)
   if (config.healthListener !== undefined) {
     const { bindAddress, bindPort, livePath, readyPath } = config.healthListener
     owned.use(await listenHealth({ health, host: bindAddress, port: bindPort, livePath, readyPath }))
-  }
-
-  function listen(path: string, server: GrpcServer, mode: number, folderMode: number) {
-    return listenUnix({
-      path,
-      mode,
-      folderMode,
-      lock,
-      onConnection: (socket, peer) => server.accept(socket, peer),
-      onRefused: error => endpointLog.warn('A connection was refused', { error: error.message }),
-    })
   }
 
   const ready = Promise.withResolvers<void>()
@@ -244,6 +238,7 @@ export async function startAgent(config: AgentConfig, deps: AgentDependencies): 
   store.onChange(() => {
     if (store.synced) ready.resolve()
   })
+  tasks.start('cache sizes', inner => measureCaches(metrics, clock, store, x509, jwt, inner))
   tasks.start('health', inner => health.run(inner))
   tasks.start('uptime', inner =>
     measureUptime(metrics, clock, { version: deps.version, trustDomain: trustDomain.name }, inner),
@@ -290,6 +285,24 @@ function followTaints(store: IdentityStore, x509: X509Issuer, jwt: JwtIssuer, wi
     const dropped = jwt.dropTainted(seen.taintedJwtKeyIds) + wit.dropTainted(seen.taintedWitKeyIds)
     if (dropped > 0) log.info('Tokens of tainted authorities were dropped', { count: dropped })
   })
+}
+
+/** Tells every 10 s how much is held (AGT-TEL-010, AGT-TEL-011). */
+function measureCaches(
+  metrics: Metrics,
+  clock: Clock,
+  store: IdentityStore,
+  x509: X509Issuer,
+  jwt: JwtIssuer,
+  signal: AbortSignal,
+): Promise<void> {
+  const measure = () => {
+    metrics.setGauge(['lru_cache_record_map_size'], store.entries.size, { svid_type: 'x509' })
+    metrics.setGauge(['lru_cache_svid_map_size'], x509.count, { svid_type: 'x509' })
+    metrics.setGauge(['jwt_svid_cache_size'], jwt.count)
+    metrics.setGauge(['workload_api', 'connections'], store.subscriptionCount)
+  }
+  return clock.every(10_000, measure, signal)
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -1,11 +1,12 @@
-import { health, workload } from '@plastron/api'
-import { GrpcServer, healthService, type Logger } from '@plastron/runtime'
+import { health, reflectionV1, reflectionV1alpha, workload } from '@plastron/api'
+import { GrpcServer, healthService, type Logger, type Metrics, reflectionServices } from '@plastron/runtime'
 import { reasonOf } from '../agent-error.ts'
 import type { AgentConfig } from '../config/agent-config.ts'
 import type { JwtIssuer } from '../identity/jwt-issuer.ts'
 import type { WitIssuer } from '../identity/wit-issuer.ts'
 import type { X509Issuer } from '../identity/x509-issuer.ts'
 import type { ServerTime } from '../upstream/server-time.ts'
+import { rpcMetrics } from './rpc-metrics.ts'
 import { requireSecurityHeader } from './security-header.ts'
 import { jwtMethods } from './workload-jwt.ts'
 import type { WorkloadSessions } from './workload-session.ts'
@@ -20,6 +21,7 @@ export interface PublicServerOptions {
   readonly jwt: JwtIssuer
   readonly wit: WitIssuer
   readonly time: ServerTime
+  readonly metrics: Metrics
   readonly log: Logger
   readonly isServing: () => boolean
 }
@@ -30,11 +32,11 @@ export interface PublicServerOptions {
  */
 const SAFEGUARDS = { streamResetBurst: 100_000, streamResetRate: 10_000 }
 
-/** The gRPC server behind the public socket: Workload API and health (AGT-WL-001). */
+/** The gRPC server behind the public socket: Workload API, health and reflection (AGT-WL-001). */
 export function publicServer(options: PublicServerOptions): GrpcServer {
-  const { config, sessions, x509, jwt, wit, time, log, isServing } = options
+  const { config, sessions, x509, jwt, wit, time, metrics, log, isServing } = options
   const server = new GrpcServer({
-    interceptors: [requireSecurityHeader],
+    interceptors: [rpcMetrics(metrics), requireSecurityHeader],
     safeguards: SAFEGUARDS,
     onUnexpectedError: (error, call) =>
       log.error('A call failed for a reason of ours', { method: call.path, error: reasonOf(error) }),
@@ -53,5 +55,11 @@ export function publicServer(options: PublicServerOptions): GrpcServer {
     health.Health,
     healthService(async () => !config.workloadApiEnabled || isServing()),
   )
+  const reflection = reflectionServices([
+    ...(config.workloadApiEnabled ? [workload.SpiffeWorkloadAPI] : []),
+    health.Health,
+  ])
   return server
+    .add(reflectionV1.ServerReflection, reflection.v1)
+    .add(reflectionV1alpha.ServerReflection, reflection.v1alpha)
 }

@@ -179,7 +179,7 @@ export class X509Issuer {
     for (const slot of this.#slots.values()) {
       const due = slot.document === undefined || slot.failure !== undefined ? 0 : this.#renewalMs(slot.document, slot)
       const at = Math.max(due, slot.retryAtMs)
-      if (at > now) pause = Math.min(pause, at - now)
+      if (at > now) pause = Math.min(pause, Math.ceil(at - now))
     }
     return pause
   }
@@ -287,7 +287,7 @@ export class X509Issuer {
     const pause = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 1.5 ** slot.failures)
     slot.failures += 1
     slot.failure = reason
-    slot.retryAtMs = clock.monotonic() + pause * (1 - 0.2 * random())
+    slot.retryAtMs = clock.monotonic() + Math.round(pause * (1 - 0.2 * random()))
   }
 
   #slotOf(entry: AgentEntry): Slot {

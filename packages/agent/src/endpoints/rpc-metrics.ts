@@ -1,0 +1,35 @@
+import { GrpcError, grpcCodeInGo, type Interceptor, type Metrics } from '@plastron/runtime'
+
+/** Services whose name in metrics is not their full name (AGT-TEL-001). */
+const SHORT_NAMES: Readonly<Record<string, string>> = {
+  SpiffeWorkloadAPI: 'workload_api',
+  'grpc.health.v1.Health': 'health',
+  'spire.agent.debug.v1.Debug': 'debug_api',
+  'spire.api.agent.logger.v1.Logger': 'logger_api',
+}
+
+/** Measures each call under `rpc`, the service and the method, with its status. The agent's own calls are not measured (AGT-WL-020). */
+export function rpcMetrics(metrics: Metrics): Interceptor {
+  return async (call, next) => {
+    if (call.peer.kind === 'unix' && call.peer.pid === process.pid) return next()
+    const { typeName } = call.method.parent
+    const service = SHORT_NAMES[typeName] ?? snake(typeName)
+    const measurement = metrics.startCall(['rpc', service, snake(call.method.name)])
+    let status = 'OK'
+    try {
+      await next()
+    } catch (error) {
+      status = error instanceof GrpcError ? grpcCodeInGo(error.code) : 'Internal'
+      throw error
+    } finally {
+      measurement.end(status)
+    }
+  }
+}
+
+function snake(name: string): string {
+  return name
+    .replace(/([a-z0-9])([A-Z])/g, '$1_$2')
+    .replace(/([A-Z]+)([A-Z][a-z])/g, '$1_$2')
+    .toLowerCase()
+}
