@@ -95,7 +95,7 @@ describe('a whole server', () => {
   })
 
   test('SRV-RUN-012 it stops within its grace although an attestation is left hanging', async () => {
-    const server = await TestServer.start()
+    await using server = await TestServer.start()
     const channel = server.connect()
     await channel.client(bundleV1.Bundle).getBundle({})
     const hanging = statusOf(
@@ -110,7 +110,7 @@ describe('a whole server', () => {
     )
     await server.client(bundleV1.Bundle).getBundle({})
     const before = performance.now()
-    await server[Symbol.asyncDispose]()
+    await server.running[Symbol.asyncDispose]()
     const took = performance.now() - before
     assert.ok(took < 6_500, `${took} ms`)
     await hanging
