@@ -92,7 +92,7 @@ describe('start', () => {
     await h.server.listen(port)
     await advanceUntil(h.clock, () => agent.agent.spiffeId !== undefined, 'attestation')
     await agent.agent.ready
-    assert.equal((await agent.fetchX509()).svids.length, 1)
+    assert.equal((await settled(h.clock, agent.fetchX509())).svids.length, 1)
   })
 
   test('AGT-BOOT-017 a token that the server refuses ends the agent with an instruction', async () => {
@@ -169,7 +169,7 @@ describe('removal', () => {
     h.server.refusal = 'AGENT_NOT_ATTESTED'
     await advanceUntil(h.clock, () => h.server.count('AttestAgent') === 2)
     await advanceUntil(h.clock, () => h.server.refusal === undefined && agent.agent.health.ready().healthy)
-    assert.equal((await agent.fetchX509()).svids.length, 1)
+    assert.equal((await settled(h.clock, agent.fetchX509())).svids.length, 1)
   })
 
   test('AGT-ROT-009 AGT-DISK-004 an evicted agent with a spent token forgets its certificate and ends; a new token brings it back', async () => {

@@ -35,7 +35,7 @@ async function house() {
     log,
     async answers(): Promise<boolean> {
       using channel = connectUnix(path)
-      return channel
+      return await channel
         .client(health.Health)
         .check({})
         .then(
