@@ -102,13 +102,30 @@ export class Cluster implements AsyncDisposable {
     return output(await this.agentCommand(args, options), args)
   }
 
-  async startServer(): Promise<void> {
+  /** Starts the server's process and does not wait for it. */
+  launchServer(): Daemon {
     this.server = Daemon.start(
       'server',
       launcher('plastron-server'),
       ['run', '-config', this.path('server.conf'), '-stopWhenStdinCloses'],
       this.path('server.log'),
     )
+    return this.server
+  }
+
+  /** Starts the agent's process, whose configuration is there, and does not wait for it. */
+  launchAgent(): Daemon {
+    this.agent = Daemon.start(
+      'agent',
+      launcher('plastron-agent'),
+      ['run', '-config', this.path('agent.conf'), '-stopWhenStdinCloses'],
+      this.path('agent.log'),
+    )
+    return this.agent
+  }
+
+  async startServer(): Promise<void> {
+    this.server = this.launchServer()
     await whileRunning(this.server, ended =>
       until(async () => (await this.serverCommand(['healthcheck'])).code === 0, undefined, ended),
     )
@@ -122,12 +139,7 @@ export class Cluster implements AsyncDisposable {
       await writeFile(this.path('token'), line.replace(/^Token: /, '').trim(), { mode: 0o600 })
     }
     await writeFile(this.path('agent.conf'), this.#agentConfiguration(), { mode: 0o600 })
-    this.agent = Daemon.start(
-      'agent',
-      launcher('plastron-agent'),
-      ['run', '-config', this.path('agent.conf'), '-stopWhenStdinCloses'],
-      this.path('agent.log'),
-    )
+    this.agent = this.launchAgent()
     await whileRunning(this.agent, ended =>
       until(async () => (await this.agentCommand(['healthcheck'])).code === 0, undefined, ended),
     )
