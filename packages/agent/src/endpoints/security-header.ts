@@ -2,7 +2,7 @@ import { workload } from '@plastron/api'
 import { GrpcError, type Interceptor } from '@plastron/runtime'
 
 /** Metadata that every call of the Workload API carries, so that no browser or proxy can be talked into making one. */
-export const SECURITY_HEADER = 'workload.spiffe.io'
+const SECURITY_HEADER = 'workload.spiffe.io'
 
 /**
  * Refuses calls of the Workload API that do not carry the security header exactly once with the value `true`, in this spelling (AGT-WL-002,

@@ -5,15 +5,19 @@ import type { X509Result } from './x509-issuer.ts'
 
 /** The calls by which an agent gets documents, over whichever connection is in use. */
 export interface ServerCalls {
-  mintX509(
+  readonly mintX509: (
     requests: readonly { readonly entryId: string; readonly csr: Uint8Array }[],
     signal: AbortSignal,
-  ): Promise<readonly X509Result[]>
-  mintJwt(entryId: string, audience: readonly string[], signal: AbortSignal): Promise<types.JWTSVID | undefined>
-  mintWit(
+  ) => Promise<readonly X509Result[]>
+  readonly mintJwt: (
+    entryId: string,
+    audience: readonly string[],
+    signal: AbortSignal,
+  ) => Promise<types.JWTSVID | undefined>
+  readonly mintWit: (
     request: { readonly entryId: string; readonly publicKey: Uint8Array; readonly signingAlgorithm: string },
     signal: AbortSignal,
-  ): Promise<WitResult | undefined>
+  ) => Promise<WitResult | undefined>
 }
 
 /** Each call has 30 s (AGT-SYNC-004). */

@@ -172,8 +172,8 @@ describe('renewal', () => {
   test('one identity is renewed at most once in a tenth of its life, however wrong the clocks are', async () => {
     await using h = await house({ ttlSeconds: 100 })
     // Every document looks as if it were due at once.
-    h.authority.x509Chain = async (id, options = {}) => {
-      const profile = options.profile
+    h.authority.x509Chain = async (id, options) => {
+      const profile = options?.profile
       return TestAuthority.prototype.x509Chain.call(h.authority, id, {
         ...options,
         profile: p => ({ ...(profile?.(p) ?? p), notBefore: new Date(p.notBefore.getTime() - 290_000) }),
@@ -241,15 +241,15 @@ describe('A2 replies that lie', () => {
       h.idFor = () => SpiffeId.fromPath(TrustDomain.parse('other.org'), '/web')
     },
     'another key': h => {
-      const issue = h.issue
+      const issue = h.issue.bind(h)
       h.issue = async id => issue(id, await csrOf(await PrivateKey.generate('ec-p256')))
     },
     expired: h => {
-      h.authority.x509Chain = (id, options = {}) =>
+      h.authority.x509Chain = (id, options) =>
         TestAuthority.prototype.x509Chain.call(h.authority, id, {
           ...options,
           profile: p => {
-            const profile = options.profile?.(p) ?? p
+            const profile = options?.profile?.(p) ?? p
             return {
               ...profile,
               notBefore: new Date(p.notBefore.getTime() - 100_000),

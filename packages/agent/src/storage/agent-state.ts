@@ -5,7 +5,7 @@ import { reasonOf } from '../agent-error.ts'
 import { SealedDocument } from './sealed-document.ts'
 
 /** The agent's own certificate, without the key, which a key manager holds. */
-export interface StoredSvid {
+interface StoredSvid {
   /** Leaf first, without the root. */
   readonly chain: readonly Certificate[]
   /** True if the node can prove itself again; a join token can be spent once only. */

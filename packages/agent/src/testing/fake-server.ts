@@ -176,7 +176,7 @@ export class FakeServer implements AsyncDisposable {
   }
 
   #handlers() {
-    const server = this
+    const server = selfOf(this)
     const options = this.#options
     const agent: Handlers<typeof agentV1.Agent> = {
       async *attestAgent(requests) {
@@ -304,6 +304,11 @@ export class FakeServer implements AsyncDisposable {
     }
     this.tokens.set(token, key)
   }
+}
+
+/** The server under another name, for handlers whose `this` is another object. */
+function selfOf(server: FakeServer): FakeServer {
+  return server
 }
 
 /** A bundle as a server tells it. */

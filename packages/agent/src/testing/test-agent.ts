@@ -91,7 +91,7 @@ export class TestAgent implements AsyncDisposable {
 }
 
 /** The configuration of an agent of this server, with a join token that has to be added. */
-export function testConfig(server: Pick<FakeServer, 'port' | 'trustDomain'>, folder: string): AgentConfig {
+function testConfig(server: Pick<FakeServer, 'port' | 'trustDomain'>, folder: string): AgentConfig {
   const origin = { file: 'agent.conf', line: 1, column: 1 }
   return {
     trustDomain: server.trustDomain,
@@ -141,7 +141,7 @@ export function testConfig(server: Pick<FakeServer, 'port' | 'trustDomain'>, fol
 }
 
 /** A log level that can be read and changed, and changes nothing. */
-export function testLogLevel(): LogLevelControl {
+function testLogLevel(): LogLevelControl {
   let level: LogLevel = 'info'
   return {
     get level() {

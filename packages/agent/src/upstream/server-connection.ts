@@ -91,7 +91,7 @@ function authoritiesOf({ bundle, trustDomain }: ServerConnectionOptions): Uint8A
  *
  * @throws {@link AgentError} `ERR_AGENT_SERVER_UNTRUSTED`
  */
-export async function verifyServer(
+async function verifyServer(
   chain: readonly Uint8Array[],
   { trustDomain, bundle, now }: Pick<ServerConnectionOptions, 'trustDomain' | 'bundle' | 'now'>,
 ): Promise<void> {

@@ -73,6 +73,11 @@ const some = (count: number, more: (index: number) => EntryInit = () => ({})): E
     entryMessage(`e${String(index).padStart(3, '0')}`, `/x${index}`, more(index)),
   )
 
+/** A stream that ends with an error. */
+function refusing(error: Error): AsyncIterable<never> {
+  return { [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(error) }) }
+}
+
 describe('the server', () => {
   test('AGT-BOOT-015 is recognised by its ID and the bundle of the own trust domain', async () => {
     await using h = await house()
@@ -140,10 +145,7 @@ describe('entries', () => {
   test('AGT-CFG-054 A1 a server that does not know the stream is asked for the full list, from then on', async () => {
     await using h = await house({
       entry: {
-        // biome-ignore lint/correctness/useYield: it refuses
-        async *syncAuthorizedEntries() {
-          throw new GrpcError('UNIMPLEMENTED', 'unknown method')
-        },
+        syncAuthorizedEntries: () => refusing(new GrpcError('UNIMPLEMENTED', 'unknown method')),
       },
     })
     h.server.entries = some(4)

@@ -4,7 +4,7 @@ import { type Selector, selectorKey } from '../../entries/selector.ts'
 import { MAX_SELECTORS, type WorkloadAttestor } from '../../plugins/workload-attestor/workload-attestor.ts'
 
 /** How long one attestor may take. */
-export const ATTESTOR_DEADLINE_MS = 5000
+const ATTESTOR_DEADLINE_MS = 5000
 
 /** What {@link attestWorkload} needs. */
 export interface AttestWorkloadOptions {

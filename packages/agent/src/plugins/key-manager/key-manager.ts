@@ -35,7 +35,7 @@ export interface KeyManager extends AsyncDisposable {
 }
 
 /** Key types that an agent's key manager makes (AGT-KM-003). */
-export const managedKeyTypes: readonly KeyType[] = Object.freeze(['ec-p256', 'ec-p384', 'rsa-2048', 'rsa-4096'])
+const managedKeyTypes: readonly KeyType[] = Object.freeze(['ec-p256', 'ec-p384', 'rsa-2048', 'rsa-4096'])
 
 /** Refuses what no key manager takes (AGT-KM-004). */
 export function checkKeyRequest(id: string, type: KeyType): void {

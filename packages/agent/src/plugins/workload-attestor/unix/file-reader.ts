@@ -114,7 +114,7 @@ export class FileReader implements AsyncDisposable {
   }
 
   #fail(error: Error): void {
-    for (const { reject } of this.#waiting.values()) reject(error)
+    for (const waiting of this.#waiting.values()) waiting.reject(error)
     this.#waiting.clear()
   }
 }

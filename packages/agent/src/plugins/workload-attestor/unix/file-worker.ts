@@ -18,14 +18,15 @@ function serve(port: MessagePort, options: FileWorkerOptions): void {
     return digests.sha256(path, { maxBytes, deadline: performance.now() + timeoutMs })
   }
 
-  port.on('message', async (question: FileQuestion) => {
-    let reply: FileAnswer
-    try {
-      reply = { id: question.id, value: await answer(question) }
-    } catch (error) {
-      reply = { id: question.id, error: error instanceof Error ? error.message : String(error) }
-    }
-    port.postMessage(reply)
+  port.on('message', (question: FileQuestion) => {
+    const { id } = question
+    answer(question).then(
+      value => port.postMessage({ id, value } satisfies FileAnswer),
+      (error: unknown) => {
+        const reason = error instanceof Error ? error.message : String(error)
+        port.postMessage({ id, error: reason } satisfies FileAnswer)
+      },
+    )
   })
 }
 
