@@ -46,6 +46,13 @@ const until = async (condition: () => boolean): Promise<void> => {
 const modeOf = async (path: string): Promise<number> => (await stat(path)).mode & 0o777
 const descriptors = async (): Promise<number> => (await readdir('/proc/self/fd')).length
 
+/** A client that says something, as every client does: connections are handed on with their first bytes. */
+function speak(path: string): Socket {
+  const client = connect(path)
+  client.write('x')
+  return client
+}
+
 /** A process that connects and then does as its code says. Perl starts in a few milliseconds; Node does not. */
 function perl(code: string, ...args: string[]) {
   return spawn('perl', ['-MIO::Socket::UNIX', '-e', code, ...args], { stdio: ['pipe', 'pipe', 'inherit'] })
@@ -84,7 +91,7 @@ describe('the socket', () => {
     dead.kill('SIGKILL')
     await once(dead, 'exit')
     await using house = await listening({ path })
-    const client = connect(path)
+    const client = speak(path)
     await until(() => house.accepted.length === 1)
     client.destroy()
   })
@@ -129,7 +136,7 @@ describe('the socket', () => {
 
   test('disposal unlinks the socket and leaves accepted connections to their owner', async () => {
     await using house = await listening()
-    const client = connect(house.path)
+    const client = speak(house.path)
     await until(() => house.accepted.length === 1)
     await house.listener[Symbol.asyncDispose]()
     assert.equal(await stat(house.path).catch(() => undefined), undefined)
@@ -141,7 +148,7 @@ describe('the socket', () => {
 describe('the caller', () => {
   test('AGT-ATT-001 is the process that connected, by the kernel', async () => {
     await using house = await listening()
-    const child = perl('$s = IO::Socket::UNIX->new($ARGV[0]) or die; <STDIN>', house.path)
+    const child = perl('$s = IO::Socket::UNIX->new($ARGV[0]) or die; syswrite($s, "x"); <STDIN>', house.path)
     await until(() => house.accepted.length === 1)
     const [{ peer } = assert.fail()] = house.accepted
     assert.equal(peer.pid, child.pid)
@@ -159,7 +166,7 @@ describe('the caller', () => {
     await using house = await listening()
     // The parent connects and ends; its child keeps the socket, which therefore stays open.
     const parent = perl(
-      '$s = IO::Socket::UNIX->new($ARGV[0]) or die; <STDIN>; my $child = fork(); if ($child == 0) { close(STDOUT); sleep 60 } print $child',
+      '$s = IO::Socket::UNIX->new($ARGV[0]) or die; syswrite($s, "x"); <STDIN>; my $child = fork(); if ($child == 0) { close(STDOUT); sleep 60 } print $child',
       house.path,
     )
     let printed = ''
@@ -195,7 +202,7 @@ describe('the caller', () => {
 
   test('lets go of the process with the connection', async () => {
     await using house = await listening()
-    const client = connect(house.path)
+    const client = speak(house.path)
     await until(() => house.accepted.length === 1)
     const [{ peer, socket } = assert.fail()] = house.accepted
     assert.equal(peer.process.isAlive(), true)
@@ -230,7 +237,7 @@ describe('the caller', () => {
   test('more connections than the bound are refused, and others served again after them', async () => {
     await using house = await listening({ maxConnections: 2 })
     const clients = Array.from({ length: 5 }, () =>
-      connect(house.path)
+      speak(house.path)
         .on('error', () => undefined)
         .resume(),
     )
@@ -239,7 +246,7 @@ describe('the caller', () => {
     for (const client of clients) client.destroy()
     for (const { socket } of house.accepted) socket.resume()
     await until(() => house.accepted.every(({ socket }) => socket.closed))
-    const again = connect(house.path)
+    const again = speak(house.path)
     await until(() => house.accepted.length === 3)
     again.destroy()
   })
