@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createServer } from 'node:net'
 import { describe, test } from 'node:test'
 import { agentV1, bundleV1, debugV1, entryV1, health, loggerV1, types } from '@plastron/api'
 import { Certificate } from '@plastron/pki'
@@ -141,12 +142,46 @@ describe('a whole server', () => {
     assert.equal((await again.client(debugV1.Debug).getInfo({})).entriesCount, 1)
   })
 
+  test('SRV-HLT-001 SRV-HLT-003 SRV-HLT-005 SRV-HLT-007 the health port tells how each part is', async () => {
+    const port = await freePort()
+    const healthListener = { bindAddress: '127.0.0.1', bindPort: port, livePath: '/live', readyPath: '/ready' }
+    await using server = await TestServer.start({ config: { healthListener } })
+    const ask = async (path: string) => {
+      const response = await fetch(`http://127.0.0.1:${port}${path}`)
+      return { status: response.status, details: (await response.json()) as object }
+    }
+    let answer = await ask('/ready')
+    for (let tries = 0; answer.status !== 200 && tries < 50; tries += 1) {
+      await server.clock.advance(1_000)
+      await settle()
+      answer = await ask('/ready')
+    }
+    assert.equal(answer.status, 200)
+    assert.deepEqual(Object.keys(answer.details).sort(), [
+      'catalog.datastore',
+      'server',
+      'server.ca',
+      'server.ca.rotator',
+    ])
+    assert.equal((await ask('/live')).status, 200)
+    assert.equal((await fetch(`http://127.0.0.1:${port}/other`)).status, 404)
+  })
+
   test('a second server does not start on the folder of one that runs', async () => {
     await using server = await TestServer.start()
     await assert.rejects(TestServer.start({ folder: server.folder }))
     assert.equal((await server.client(bundleV1.Bundle).getBundle({})).x509Authorities.length, 1)
   })
 })
+
+/** A port that nobody listens on. */
+async function freePort(): Promise<number> {
+  const probe = createServer()
+  await new Promise<void>(resolve => probe.listen(0, '127.0.0.1', resolve))
+  const address = probe.address()
+  await new Promise(resolve => probe.close(resolve))
+  return typeof address === 'object' && address !== null ? address.port : assert.fail()
+}
 
 /** Lets what the clock woke come to its end. */
 async function settle(): Promise<void> {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { mkdir, readFile } from 'node:fs/promises'
+import { mkdir, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { isJsonObject, type JsonObject, type KeyType, PrivateKey, parseJsonObjectStrict } from '@plastron/pki'
 import { isSpireKeyFile, removeTemporaryFiles, writeFileDurably } from '@plastron/runtime'
@@ -31,14 +31,16 @@ export class DiskKeyManager implements KeyManager {
    * Opens the file, which need not exist; its folder is made with mode 0700.
    *
    * @throws {@link KeyManagerError} `ERR_KEY_CORRUPT` naming the file and what is wrong with it, `ERR_KEY_STORAGE`
+   *   for one that cannot be read, is open to other users or belongs to one
    */
   static async open(path: string): Promise<DiskKeyManager> {
     let text: string
     try {
       await mkdir(dirname(path), { recursive: true, mode: 0o700 })
       await removeTemporaryFiles(path)
-      text = await readFile(path, 'utf8')
+      text = await readPrivately(path)
     } catch (cause) {
+      if (cause instanceof KeyManagerError) throw cause
       if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return new DiskKeyManager(path, new Map())
       throw new KeyManagerError('ERR_KEY_STORAGE', `key file ${path} cannot be read: ${reasonOf(cause)}`, { cause })
     }
@@ -91,6 +93,22 @@ export class DiskKeyManager implements KeyManager {
     await this.#last
     this.#keys.clear()
   }
+}
+
+/** The text of a file that nobody else can have read or written. */
+async function readPrivately(path: string): Promise<string> {
+  await using file = await open(path, 'r')
+  const { mode, uid } = await file.stat()
+  const ours = process.geteuid?.()
+  if ((mode & 0o077) !== 0) {
+    throw new KeyManagerError(
+      'ERR_KEY_STORAGE',
+      `key file ${path} is open to other users (mode ${(mode & 0o777).toString(8)}): make it 600, and think of its keys as known to them`,
+    )
+  }
+  if (ours !== undefined && uid !== ours)
+    throw new KeyManagerError('ERR_KEY_STORAGE', `key file ${path} belongs to user ${uid}, not to user ${ours}`)
+  return file.readFile('utf8')
 }
 
 function encode(keys: ReadonlyMap<string, HeldKey>): string {

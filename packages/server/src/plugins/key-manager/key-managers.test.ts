@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, chown, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -61,7 +61,7 @@ test('a key file damaged at any place is refused by name and left as it is', asy
     Buffer.concat([good, Buffer.from('x')]),
     Buffer.from(good.toString().replace('"version": 1', '"version": 2')),
   ]) {
-    await writeFile(path, bad)
+    await writeFile(path, bad, { mode: 0o600 })
     await assert.rejects(
       DiskKeyManager.open(path),
       (error: unknown) =>
@@ -74,22 +74,50 @@ test('a key file damaged at any place is refused by name and left as it is', asy
 test('a key file of SPIRE is refused with the reason', async () => {
   await using folder = await temporaryFolder()
   const path = join(folder.path, 'keys.json')
-  await writeFile(path, '{"keys":{"x509-CA-A":"MHcCAQEE"}}')
+  await writeFile(path, '{"keys":{"x509-CA-A":"MHcCAQEE"}}', { mode: 0o600 })
   await assert.rejects(DiskKeyManager.open(path), /was written by SPIRE/)
 })
 
-test('S3 a key that cannot be written is not handed out, and the old one stays', {
-  skip: process.getuid?.() === 0 ? 'root writes everywhere' : false,
-}, async () => {
+test('S3 a key that cannot be written is not handed out, and the old one stays', async () => {
   await using folder = await temporaryFolder()
-  const path = join(folder.path, 'keys.json')
+  const home = join(folder.path, 'home')
+  const path = join(home, 'keys.json')
   const manager = await DiskKeyManager.open(path)
   const old = await manager.generateKey('A', 'ec-p256')
-  await chmod(folder.path, 0o500)
+  // Stops root too.
+  await rename(home, join(folder.path, 'away'))
+  await writeFile(home, '')
   await assert.rejects(
     manager.generateKey('A', 'ec-p256'),
     (error: unknown) => error instanceof KeyManagerError && error.code === 'ERR_KEY_STORAGE',
   )
-  await chmod(folder.path, 0o700)
   assert.ok((await manager.getKey('A'))?.signer.publicKey.equals(old.signer.publicKey))
+  await rm(home)
+  await rename(join(folder.path, 'away'), home)
+  assert.ok((await (await DiskKeyManager.open(path)).getKey('A'))?.signer.publicKey.equals(old.signer.publicKey))
+  const next = await manager.generateKey('A', 'ec-p256')
+  assert.ok((await (await DiskKeyManager.open(path)).getKey('A'))?.signer.publicKey.equals(next.signer.publicKey))
+})
+
+test('S2 a key file that others can read, or that is another user’s, is refused', async () => {
+  await using folder = await temporaryFolder()
+  const path = join(folder.path, 'keys.json')
+  await (await DiskKeyManager.open(path)).generateKey('A', 'ec-p256')
+  const isRefused = (pattern: RegExp) =>
+    assert.rejects(
+      DiskKeyManager.open(path),
+      (error: unknown) =>
+        error instanceof KeyManagerError && error.code === 'ERR_KEY_STORAGE' && pattern.test(error.message),
+    )
+  for (const mode of [0o644, 0o640, 0o620, 0o602]) {
+    await chmod(path, mode)
+    await isRefused(/open to other users/)
+  }
+  await chmod(path, 0o600)
+  assert.ok(await (await DiskKeyManager.open(path)).getKey('A'))
+  // Only root can give a file away.
+  if (process.geteuid?.() === 0) {
+    await chown(path, 65_534, 65_534)
+    await isRefused(/belongs to user 65534/)
+  }
 })
