@@ -9,7 +9,8 @@ import { type Caller, Callers } from './callers.ts'
 import { WorkloadRateLimits } from './workload-rate-limits.ts'
 import { WorkloadSessions } from './workload-session.ts'
 
-const status = (uid: number, gid: number) => `Uid:\t${uid}\t${uid}\t0\t0\nGid:\t${gid}\t${gid}\t0\t0\nGroups:\t\n`
+const status = (uid: number, gid: number) =>
+  `Name:\tx\nUid:\t${uid}\t${uid}\t0\t0\nGid:\t${gid}\t${gid}\t0\t0\nGroups:\t\n`
 
 /** A caller whose process the test controls. */
 function house(attest: WorkloadAttestor['attest'] = async () => [{ type: 'unix', value: 'uid:1000' }]) {

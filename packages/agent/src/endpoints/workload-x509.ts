@@ -64,7 +64,7 @@ export function x509Methods(
       const giveUpAt = clock.monotonic() + FIRST_ANSWER_MS
       let sent: X509View | undefined
       for (;;) {
-        if (sent !== undefined) {
+        if (sent !== undefined || subscription.hasNews) {
           await subscription.next(call.signal)
         } else {
           const left = giveUpAt - clock.monotonic()

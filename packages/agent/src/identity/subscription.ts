@@ -20,6 +20,11 @@ export class Subscription implements Disposable {
     this.#onDispose = onDispose
   }
 
+  /** True if {@link next} would resolve at once. */
+  get hasNews(): boolean {
+    return this.#changed
+  }
+
   /** Something that this workload sees has changed. */
   notify(): void {
     this.#changed = true

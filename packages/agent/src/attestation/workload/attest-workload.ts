@@ -1,4 +1,4 @@
-import { type Clock, withDeadline } from '@plastron/runtime'
+import { type Clock, DeadlineError, untilAborted } from '@plastron/runtime'
 import { AgentError, reasonOf } from '../../agent-error.ts'
 import { type Selector, selectorKey } from '../../entries/selector.ts'
 import { MAX_SELECTORS, type WorkloadAttestor } from '../../plugins/workload-attestor/workload-attestor.ts'
@@ -25,8 +25,8 @@ export interface AttestWorkloadOptions {
  * @throws the signal's reason when the caller has gone (AGT-ATT-006)
  */
 export async function attestWorkload(pid: number, options: AttestWorkloadOptions): Promise<readonly Selector[]> {
-  const { attestors, clock, onFailure, signal } = options
-  const outcomes = await Promise.allSettled(attestors.map(attestor => askOne(attestor, pid, clock, signal)))
+  const { attestors, onFailure, signal } = options
+  const outcomes = await askAll(pid, options)
   signal.throwIfAborted()
   const found = new Map<string, Selector>()
   const failures: { attestor: string; reason: unknown }[] = []
@@ -47,19 +47,36 @@ export async function attestWorkload(pid: number, options: AttestWorkloadOptions
   return [...found.values()]
 }
 
-async function askOne(
-  attestor: WorkloadAttestor,
+/** Asks all at the same moment, so that one timer is the deadline of each. */
+async function askAll(
   pid: number,
-  clock: Clock,
-  signal: AbortSignal,
-): Promise<readonly Selector[]> {
-  const selectors = await withDeadline(
-    clock,
-    ATTESTOR_DEADLINE_MS,
-    `the workload attestor "${attestor.name}"`,
-    async inner => attestor.attest(pid, inner),
-    signal,
+  { attestors, clock, signal }: AttestWorkloadOptions,
+): Promise<PromiseSettledResult<readonly Selector[]>[]> {
+  const limit = new AbortController()
+  const end = (reason: unknown) => limit.abort(reason)
+  const gone = () => end(signal.reason)
+  if (signal.aborted) gone()
+  else signal.addEventListener('abort', gone, { once: true })
+  const finished = new AbortController()
+  clock.sleep(ATTESTOR_DEADLINE_MS, finished.signal).then(
+    () => end(new DeadlineError(`it took longer than ${ATTESTOR_DEADLINE_MS} ms`)),
+    () => undefined,
   )
+  try {
+    return await Promise.allSettled(
+      attestors.map(attestor => untilAborted(askOne(attestor, pid, limit.signal), limit.signal)),
+    )
+  } finally {
+    signal.removeEventListener('abort', gone)
+    finished.abort(FINISHED)
+  }
+}
+
+/** Made once: an abort without a reason makes a DOMException with a stack each time. */
+const FINISHED = new Error('all attestors have answered')
+
+async function askOne(attestor: WorkloadAttestor, pid: number, signal: AbortSignal): Promise<readonly Selector[]> {
+  const selectors = await attestor.attest(pid, signal)
   if (selectors.length > MAX_SELECTORS) {
     throw new Error(`${selectors.length} selectors, more than the ${MAX_SELECTORS} that one attestor may give`)
   }

@@ -35,14 +35,13 @@ export function parseStartTime(stat: string): bigint {
 }
 
 function numbersOf(text: string, key: string, atLeast: number): number[] {
-  const lines = text.split('\n').filter(line => line.startsWith(`${key}:`))
-  const [line] = lines
-  if (line === undefined || lines.length > 1)
-    throw new TypeError(`status of the process has ${lines.length} lines "${key}"`)
-  const values = line
-    .slice(key.length + 1)
-    .split(/[ \t]+/)
-    .filter(value => value !== '')
+  const begin = text.indexOf(`\n${key}:`)
+  if (begin < 0) throw new TypeError(`status of the process has no line "${key}"`)
+  if (text.includes(`\n${key}:`, begin + 1) || text.startsWith(`${key}:`)) {
+    throw new TypeError(`status of the process has two lines "${key}"`)
+  }
+  const end = text.indexOf('\n', begin + 1)
+  const values = text.slice(begin + key.length + 2, end < 0 ? undefined : end).match(/[^ \t]+/g) ?? []
   if (values.length < atLeast || !values.every(value => /^\d{1,10}$/.test(value) && Number(value) < 2 ** 32)) {
     throw new TypeError(`line "${key}" in the status of the process is not numbers`)
   }
