@@ -5,7 +5,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { agentConfigDocument } from '@plastron/agent'
-import { type SchemaDocument, type SchemaRow, schemaRows } from '@plastron/runtime/config'
+import { type SchemaDocument, schemaRows } from '@plastron/runtime/config'
 import { serverConfigDocument } from '@plastron/server'
 
 const page = join(import.meta.dirname, '../docs/configuration.md')
@@ -43,7 +43,7 @@ function table(rows: readonly (readonly string[])[]): string {
 function notBuilt(document: SchemaDocument): string {
   const keys = schemaRows(document)
     .filter(({ built }) => !built)
-    .map(({ key }: SchemaRow) => `\`${key}\``)
+    .map(({ key }) => `\`${key}\``)
   const plugins = Object.entries(document.plugins)
     .filter(({ 1: rules }) => rules.notBuilt.length > 0)
     .map(([type, rules]) => `- ${type}: ${rules.notBuilt.map(name => `\`${name}\``).join(', ')}\n`)
