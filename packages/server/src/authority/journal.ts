@@ -13,10 +13,10 @@ export interface JournalRecord {
   readonly documents: readonly Uint8Array[]
 }
 
-/** A server's own record of its authorities, newest last; at most {@link maxRecords} of each kind (SRV-ISS-073). */
+/** A server's own record of its authorities, newest last; at most 10 of each kind (SRV-ISS-073). */
 export type Journal = Readonly<Record<AuthorityKind, readonly JournalRecord[]>>
 
-export const maxRecords = 10
+const maxRecords = 10
 const formatVersion = 1
 
 export const emptyJournal: Journal = { x509: [], jwt: [], wit: [] }
