@@ -12,6 +12,9 @@ import type { WorkloadSessions } from './workload-session.ts'
 /** Claims of tokens of other trust domains that are always told (AGT-WL-016). */
 const ALWAYS_TOLD = ['sub', 'exp', 'aud'] as const
 
+/** As JSON. Servers of ours sign no more, and a token with more would be too long for those who read it. */
+const MAX_AUDIENCE_BYTES = 8 * 1024
+
 /** Settings of the JWT methods. */
 export interface JwtMethodsOptions {
   readonly allowUnauthenticatedVerifiers: boolean
@@ -31,6 +34,13 @@ export function jwtMethods(
   return {
     async fetchJWTSVID({ audience, spiffeId }, call) {
       if (audience.length === 0) throw new GrpcError('INVALID_ARGUMENT', 'audience must be specified')
+      const audienceBytes = Buffer.byteLength(JSON.stringify(audience))
+      if (audienceBytes > MAX_AUDIENCE_BYTES) {
+        throw new GrpcError(
+          'INVALID_ARGUMENT',
+          `audience of ${audienceBytes} bytes, at most ${MAX_AUDIENCE_BYTES} are taken`,
+        )
+      }
       const wanted = spiffeId === '' ? undefined : parseId(spiffeId)
       const caller = await sessions.caller(call, 'fetchJwtSvid')
       const entries = selectEntries(await sessions.entries(call, caller), wanted)

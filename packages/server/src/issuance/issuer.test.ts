@@ -152,6 +152,9 @@ describe('tokens', () => {
     assert.deepEqual(header, { alg: 'ES256', kid: authorities.active('jwt').id, typ: 'JWT' })
     assert.deepEqual(claims, { sub: id.toString(), aud: ['a', 'b'], exp: now() + 300, iat: now() })
     await assert.rejects(issuer.jwt({ id, audience: ['', ''] }), refused('ERR_ISSUANCE_REQUEST'))
+    const many = Array.from({ length: 1000 }, (_, number) => `audience-${number}`)
+    await assert.rejects(issuer.jwt({ id, audience: many }), refused('ERR_ISSUANCE_REQUEST'))
+    await issuer.jwt({ id, audience: many.slice(0, 500) })
   })
 
   test('SRV-ISS-021 SRV-ISS-025 issuers are named where they are configured', async () => {

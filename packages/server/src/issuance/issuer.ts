@@ -18,6 +18,9 @@ import { AuthorityError } from '../authority/authority-error.ts'
 import { IssuanceError } from './issuance-error.ts'
 import { downstreamCaProfile, leafSvidProfile, validity } from './profiles.ts'
 
+/** What leaves a token short enough for every verifier of ours (16 KiB) with the longest ID and signature. */
+const MAX_AUDIENCE_BYTES = 8 * 1024
+
 /** What documents are issued with. */
 export interface IssuerOptions {
   readonly trustDomain: TrustDomain
@@ -103,7 +106,7 @@ export class Issuer {
   /**
    * A JWT-SVID (SRV-ISS-020 to 023).
    *
-   * @throws {@link IssuanceError} `ERR_ISSUANCE_REQUEST` without an audience
+   * @throws {@link IssuanceError} `ERR_ISSUANCE_REQUEST` without an audience, or with one of more than 8 KiB
    */
   async jwt(request: {
     readonly id: SpiffeId
@@ -115,6 +118,13 @@ export class Issuer {
     this.#checkId(request.id)
     const audience = request.audience.filter(name => name !== '')
     if (audience.length === 0) throw new IssuanceError('ERR_ISSUANCE_REQUEST', 'audience is required')
+    const audienceBytes = Buffer.byteLength(JSON.stringify(audience))
+    if (audienceBytes > MAX_AUDIENCE_BYTES) {
+      throw new IssuanceError(
+        'ERR_ISSUANCE_REQUEST',
+        `audience of ${audienceBytes} bytes, at most ${MAX_AUDIENCE_BYTES} are signed`,
+      )
+    }
     return this.#token('jwt', request.id, ttl(request.ttlSeconds, defaultJwtSvidTtlMs), {
       aud: audience,
       ...(jwtIssuer === undefined ? {} : { iss: jwtIssuer }),
