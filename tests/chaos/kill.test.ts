@@ -3,15 +3,16 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import { agentV1, bundleV1, localauthorityV1 } from '@plastron/api'
+import { agentV1, bundleV1 } from '@plastron/api'
 import { pemEncode } from '@plastron/pki'
 import { connectSocketClient, type SocketClient } from '@plastron/runtime/cli'
-import { verifyX509Svid } from '@plastron/spiffe'
+import { TrustDomain, verifyX509Svid } from '@plastron/spiffe'
 import { WorkloadApiClient } from '@plastron/spiffe/workload'
 import { Daemon } from '../../packages/plastron/src/dev/daemon.ts'
 import { createRandom } from '../fuzz/random.ts'
 import { Cluster, launcher, until } from '../support/cluster.ts'
 import { kill, untilServing } from '../support/daemons.ts'
+import { AuthorityRotator } from './authority-rotator.ts'
 import { EntryWriter } from './entry-writer.ts'
 import { TokenSpender } from './token-spender.ts'
 
@@ -62,6 +63,7 @@ class Chaos implements AsyncDisposable {
   readonly #forNode: EntryWriter
   readonly #forNobody: EntryWriter
   readonly #tokens: TokenSpender
+  readonly #authorities = new AuthorityRotator()
   #attesting: Daemon | undefined
   #watching: Promise<void> | undefined
   #updates = 0
@@ -111,7 +113,7 @@ class Chaos implements AsyncDisposable {
       this.#forNobody.run(this.#admin, stop.signal),
       this.#tokens.run(this.#admin, stop.signal),
       this.#callForTokens(number, stop.signal),
-      ...(rotate ? [this.#rotate()] : []),
+      ...(rotate ? [this.#authorities.step(this.#admin)] : []),
     ]
     try {
       await sleep(fraction * (fresh ? this.#attestationMs : 300))
@@ -130,6 +132,8 @@ class Chaos implements AsyncDisposable {
     if (fresh) await this.#freshAgentIsIn(fresh)
     const up = performance.now()
     await Promise.all([this.#forNode.verify(this.#admin), this.#forNobody.verify(this.#admin), this.#tokens.verify()])
+    await this.#authorities.verify(this.#admin)
+    if (rotate) await this.#bundleIsKnown()
     const verified = performance.now()
     await this.#workloadIsServed(`round-${number}`)
     if (kind === 'agent') await until(() => this.#updates > updates, boundMs)
@@ -191,18 +195,15 @@ class Chaos implements AsyncDisposable {
     }
   }
 
-  /** Replaces the authorities, as far as it gets. */
-  async #rotate(): Promise<void> {
-    const { method } = localauthorityV1.LocalAuthority
-    const x509 = async () => {
-      const { preparedAuthority } = await this.#admin.call(method.prepareX509Authority, {})
-      await this.#admin.call(method.activateX509Authority, { authorityId: preparedAuthority?.authorityId ?? '' })
-    }
-    const jwt = async () => {
-      const { preparedAuthority } = await this.#admin.call(method.prepareJWTAuthority, {})
-      await this.#admin.call(method.activateJWTAuthority, { authorityId: preparedAuthority?.authorityId ?? '' })
-    }
-    await Promise.allSettled([x509(), jwt()])
+  /** Every authority that the server publishes has reached the agent. */
+  async #bundleIsKnown(): Promise<void> {
+    const { x509Authorities } = await this.#admin.call(bundleV1.Bundle.method.getBundle, {})
+    await until(async () => {
+      const bundles = await this.#again(() => this.#workload.fetchX509Bundles({ timeoutMs: 5_000 }))
+      return (
+        bundles.get(TrustDomain.parse(this.#cluster.trustDomain))?.x509Authorities.length === x509Authorities.length
+      )
+    }, boundMs)
   }
 
   async #startFreshAgent(name: number | string): Promise<FreshAgent> {
