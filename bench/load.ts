@@ -54,7 +54,8 @@ export async function measure(load: Load): Promise<Measurement> {
   }
 }
 
-async function inParallel(
+/** Runs a number of operations with some of them under way at once. */
+export async function inParallel(
   operations: number,
   concurrency: number,
   run: (index: number) => Promise<unknown>,

@@ -9,6 +9,7 @@ import { entryV1, svidV1, workload } from '@plastron/api'
 import { createCertificateRequest, PrivateKey } from '@plastron/pki'
 import { connectSocketClient, type SocketClient } from '@plastron/runtime/cli'
 import { Cluster, until } from '../tests/support/cluster.ts'
+import { growthTable, measureGrowth } from './growth.ts'
 import { type Measurement, measure } from './load.ts'
 import { processCost } from './process-cost.ts'
 import { measureRawSignature } from './raw-signature.ts'
@@ -21,6 +22,7 @@ const { values, positionals } = parseArgs({
     'server-pid': { type: 'string' },
     'agent-socket': { type: 'string' },
     'agent-pid': { type: 'string' },
+    'server-port': { type: 'string' },
     'trust-domain': { type: 'string', default: 'example.org' },
   },
 })
@@ -34,6 +36,8 @@ interface Target {
   readonly agentSocket: string
   readonly agentPid: number | undefined
   readonly trustDomain: string
+  /** Where agents reach the server, on loopback; undefined: growth is not measured. */
+  readonly port: number | undefined
 }
 
 const keys = 1000
@@ -168,6 +172,7 @@ async function withTarget<T>(use: (target: Target) => Promise<T>): Promise<T> {
       serverPid: number(values['server-pid']),
       agentPid: number(values['agent-pid']),
       trustDomain: values['trust-domain'],
+      port: number(values['server-port']),
     })
   }
   await using cluster = await Cluster.start({ serverSettings: 'ratelimit { attestation = false signing = false }' })
@@ -180,10 +185,22 @@ async function withTarget<T>(use: (target: Target) => Promise<T>): Promise<T> {
     agentSocket: cluster.agentSocket,
     agentPid: cluster.agent?.pid,
     trustDomain: cluster.trustDomain,
+    port: cluster.port,
   })
 }
 
+async function measureGrowthOf({ port, serverSocket, serverPid, trustDomain }: Target) {
+  if (port === undefined) return undefined
+  await using admin = connectSocketClient(serverSocket, { signal })
+  const size = quick
+    ? { agents: 20, entries: 2_000, operations: 200 }
+    : { agents: 200, entries: 20_000, operations: 1_000 }
+  return await measureGrowth({ admin, trustDomain, port, serverPid, ...size })
+}
+
 const report = await withTarget(async target => {
+  // Before anything else, while the server is empty.
+  const growth = await measureGrowthOf(target)
   const results = await measureTarget(target)
   const resident = (pid: number | undefined) => (pid === undefined ? undefined : processCost(pid).residentBytes)
   return {
@@ -193,11 +210,13 @@ const report = await withTarget(async target => {
     serverResidentBytes: resident(target.serverPid),
     agentResidentBytes: resident(target.agentPid),
     results,
+    growth,
   }
 })
 process.stdout.write(
   `\n${report.machine.cores} × ${report.machine.cpu}, Node ${report.machine.node}, ${report.date}\n\n${table(report.results)}\n`,
 )
+if (report.growth !== undefined) process.stdout.write(`\n${growthTable(report.growth)}\n`)
 const mib = (bytes: number | undefined) => (bytes === undefined ? '?' : `${(bytes / 1024 / 1024).toFixed(0)} MiB`)
 process.stdout.write(
   `\nresident at the end: server ${mib(report.serverResidentBytes)}, agent ${mib(report.agentResidentBytes)}\n`,
