@@ -265,6 +265,21 @@ describe('by hand', () => {
     assert.equal(bundle.x509Authorities.length + bundle.jwtAuthorities.length + bundle.witAuthorities.length, 3)
   })
 
+  test('a bundle that cannot be changed is a trouble of ours, and changes nothing', async () => {
+    await using house = await TestHouse.open()
+    const authorities = await house.start()
+    const old = authorities.active('x509').id
+    await authorities.activate('x509', (await authorities.prepare('x509')).id)
+    await house.data.close()
+    await assert.rejects(authorities.taint('x509', old), refused('ERR_AUTHORITY_STORAGE'))
+    await assert.rejects(authorities.prepare('jwt'), refused('ERR_AUTHORITY_PREPARE'))
+    await authorities.rotate()
+    assert.equal(authorities.failures, 1)
+    await house.data.open()
+    assert.equal(authorities.slots('x509').next?.tainted, false)
+    assert.ok(authorities.active('jwt'))
+  })
+
   test('SRV-API-118 a token key that no server needs any more can be revoked once it is tainted', async () => {
     await using house = await TestHouse.open()
     const authorities = await house.start()

@@ -1,7 +1,7 @@
 import type { Clock, Logger, Metrics } from '@plastron/runtime'
 import type { TrustDomain } from '@plastron/spiffe'
 import type { CaConfig, TokenConfig } from '../config/server-config.ts'
-import type { Datastore } from '../datastore/index.ts'
+import { type Datastore, isDatastoreError } from '../datastore/index.ts'
 import type { KeyManager } from '../plugins/key-manager/key-manager.ts'
 import {
   type Authority,
@@ -13,15 +13,14 @@ import {
   type Slot,
   type SlotId,
   type Slots,
-  slotKeyId,
   type TokenAuthority,
   type X509Authority,
 } from './authority.ts'
 import { AuthorityError } from './authority-error.ts'
-import { makeSelfSignedAuthority, randomKeyId, tokenAuthority } from './build-authority.ts'
 import { recordOf } from './journal.ts'
 import { JournalStore } from './journal-store.ts'
 import { loadSlots } from './load-slots.ts'
+import { prepareAuthority } from './prepare-authority.ts'
 import { pruneBundle } from './prune-bundle.ts'
 import { contributionOf, namesOf, publishedAs, publishedKeys, tokenNames } from './published.ts'
 
@@ -241,41 +240,14 @@ export class Authorities {
   }
 
   async #prepare(kind: AuthorityKind): Promise<Authority> {
-    const { keyManager, log } = this.#options
     const slot = this.#freeSlot(kind)
-    let authority: Authority
-    try {
-      const keyType = kind === 'x509' ? this.#options.ca.keyType : this.#options[kind].keyType
-      const { signer } = await keyManager.generateKey(slotKeyId(kind, slot), keyType)
+    const authority = await prepareAuthority(kind, slot, this.#options, () => {
       // The key of whoever was there is gone from the key manager.
       if (this.#slots[kind].next?.authority.slot === slot) this.#slots[kind] = { ...this.#slots[kind], next: undefined }
-      const now = this.#options.clock.now()
-      const notAfter = new Date(Math.floor((now.getTime() + this.#options.ca.ttlMs) / 1000) * 1000)
-      authority =
-        kind === 'x509'
-          ? await makeSelfSignedAuthority({
-              trustDomain: this.#options.trustDomain,
-              subject: this.#options.ca.subject,
-              slot,
-              signer,
-              ttlMs: this.#options.ca.ttlMs,
-              now,
-            })
-          : tokenAuthority({ kind, id: randomKeyId(), slot, signer, issuedAt: now, notAfter })
-      // Published before it signs anything.
-      await this.#options.datastore.bundles.append(this.#options.trustDomain.name, contributionOf(authority))
-    } catch (cause) {
-      throw new AuthorityError(
-        'ERR_AUTHORITY_PREPARE',
-        `failed to prepare ${authorityTitle(kind)} authority: ${reasonOf(cause)}`,
-        {
-          cause,
-        },
-      )
-    }
+    })
     this.#slots[kind] = { ...this.#slots[kind], next: { authority, status: 'prepared', tainted: false } }
     await this.#record(kind, { authority, status: 'prepared' })
-    log.info(`${authorityTitle(kind)} authority prepared`, {
+    this.#options.log.info(`${authorityTitle(kind)} authority prepared`, {
       slot,
       local_authority_id: authority.id,
       expiration: authority.notAfter,
@@ -370,10 +342,13 @@ export class Authorities {
   }
 }
 
+/** Not tainted yet, tainted already, gone: the order of steps is wrong. Anything else is a trouble of ours. */
 function bundleFailure(verb: string, id: string, cause: unknown): AuthorityError {
-  return new AuthorityError('ERR_AUTHORITY_STATE', `failed to ${verb} authority ${id}: ${reasonOf(cause)}`, { cause })
-}
-
-function reasonOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause)
+  const isState = isDatastoreError(cause, 'ERR_DATASTORE_INVALID') || isDatastoreError(cause, 'ERR_DATASTORE_NOT_FOUND')
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  return new AuthorityError(
+    isState ? 'ERR_AUTHORITY_STATE' : 'ERR_AUTHORITY_STORAGE',
+    `failed to ${verb} authority ${id}: ${reason}`,
+    { cause },
+  )
 }

@@ -6,6 +6,8 @@ export type AuthorityErrorCode =
   | 'ERR_AUTHORITY_ARGUMENT'
   /** The named authority is in the wrong state. */
   | 'ERR_AUTHORITY_STATE'
+  /** The bundle could not be changed. */
+  | 'ERR_AUTHORITY_STORAGE'
   /** Preparing failed. */
   | 'ERR_AUTHORITY_PREPARE'
   /** This kind of authority is switched off. */

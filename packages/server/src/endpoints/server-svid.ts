@@ -68,9 +68,11 @@ export class ServerSvid implements Disposable {
     const halfOfLife = issuedAt.getTime() + (leaf.notAfter.getTime() - issuedAt.getTime()) / 2
     if (!this.#taintedIds.has(authorityId) && clock.now().getTime() < halfOfLife) return
     try {
-      this.#current = await issue(this.#options)
-      log.debug('Rotated the server’s own X509-SVID', { expiration: this.#current.leaf.notAfter })
-      for (const listener of this.#listeners) listener(this.#current.identity)
+      const renewed = await issue(this.#options)
+      // Whoever cannot take it up now is asked again: it counts as renewed only when everybody shows it.
+      for (const listener of this.#listeners) listener(renewed.identity)
+      this.#current = renewed
+      log.debug('Rotated the server’s own X509-SVID', { expiration: renewed.leaf.notAfter })
     } catch (error) {
       log.error('Could not rotate the server’s own X509-SVID; it is tried again', { error })
     }
