@@ -63,6 +63,7 @@ export interface RunningAgent extends AsyncDisposable {
 }
 
 const STOP_GRACE_MS = 5000
+const HEALTH_PATIENCE_MS = 8000
 
 /**
  * Starts an agent. It resolves as soon as the sockets are open: calls are answered with `UNAVAILABLE` until the server was reached.
@@ -239,7 +240,12 @@ export async function startAgent(config: AgentConfig, deps: AgentDependencies): 
     if (store.synced) ready.resolve()
   })
   tasks.start('cache sizes', inner => measureCaches(metrics, clock, store, x509, jwt, inner))
-  tasks.start('health', inner => health.run(inner))
+  tasks.start('health', async inner => {
+    // Not ready while starting is no failure to be told about; after 8 s it is (AGT-BOOT-003).
+    const patience = clock.sleep(HEALTH_PATIENCE_MS, inner).catch(() => undefined)
+    await Promise.race([ready.promise.catch(() => undefined), patience])
+    await health.run(inner)
+  })
   tasks.start('uptime', inner =>
     measureUptime(metrics, clock, { version: deps.version, trustDomain: trustDomain.name }, inner),
   )
