@@ -68,6 +68,29 @@ describe('first start', () => {
     assert.equal(await house.data.store.bundles.get(trustDomain.name), undefined)
   })
 
+  test('1.9.6 (5064) token keys that cannot be made do not stop the start, and are made later', async () => {
+    await using house = await TestHouse.open()
+    const real = house.keyManager
+    let isBroken = true
+    const keyManager = {
+      name: 'half',
+      listKeys: () => real.listKeys(),
+      getKey: (id: string) => real.getKey(id),
+      generateKey: async (id: string, type: Parameters<typeof real.generateKey>[1]) => {
+        if (isBroken && !id.startsWith('x509')) throw new Error('not now')
+        return real.generateKey(id, type)
+      },
+      [Symbol.asyncDispose]: async () => undefined,
+    }
+    const authorities = await house.start({ keyManager })
+    assert.ok(authorities.active('x509'))
+    assert.throws(() => authorities.active('jwt'), refused('ERR_AUTHORITY_NOT_READY'))
+    await assert.rejects(authorities.prepare('jwt'), refused('ERR_AUTHORITY_NOT_READY'))
+    isBroken = false
+    await authorities.rotate()
+    assert.ok(authorities.active('jwt') && authorities.active('wit'))
+  })
+
   test('a kind that is switched off is neither made nor spoken of', async () => {
     await using house = await TestHouse.open()
     house.jwt = { ...house.jwt, enabled: false }

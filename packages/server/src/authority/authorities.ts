@@ -68,7 +68,12 @@ export class Authorities {
     this.#journal = new JournalStore(options.datastore.caJournals, options.log)
   }
 
-  /** Takes up the authorities of before, then prepares and activates what is missing. Resolves when every enabled kind signs. */
+  /**
+   * Takes up the authorities of before, then prepares and activates what is missing. Resolves when X.509 signs; another kind that
+   * failed is tried again with the next {@link rotate}.
+   *
+   * @throws {@link AuthorityError} `ERR_AUTHORITY_NOT_READY` without an X.509 authority; what the datastore or the key manager throws
+   */
   static async open(options: AuthoritiesOptions): Promise<Authorities> {
     const authorities = new Authorities(options)
     await authorities.#load()
