@@ -169,7 +169,7 @@ class Chaos implements AsyncDisposable {
     const id = this.#cluster.id('/workload')
     const context = await this.#again(() => this.#workload.fetchX509Context({ timeoutMs: 5_000 }))
     const mine = context.svids.find(svid => svid.id.toString() === id)
-    assert.ok(mine, `the workload has ${context.svids.map(svid => svid.id)}`)
+    assert.ok(mine, `the workload has ${context.svids.map(svid => svid.id.toString()).join(', ')}`)
     await verifyX509Svid(mine.certificates, context.bundles)
     const token = await this.#again(() => this.#workload.fetchJwtSvid({ audience, timeoutMs: 5_000 }))
     await this.#workload.validateJwtSvid(token.marshal(), audience)

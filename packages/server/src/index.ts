@@ -20,5 +20,5 @@ export type {
   SqliteDatastorePlugin,
   TokenConfig,
 } from './config/server-config.ts'
-export { type RunningServer, type ServerHost, ServerStartError, startServer } from './server.ts'
 export { type ServerRunFlags, serverRunFlags } from './config/server-flags.ts'
+export { type RunningServer, type ServerHost, ServerStartError, startServer } from './server.ts'

@@ -145,7 +145,7 @@ describe('AttestAgent with a join token', () => {
       ),
     )
     const text = JSON.stringify(server.log.events, (_, value) =>
-      value instanceof Error ? `${value.stack} ${value.cause}` : typeof value === 'bigint' ? `${value}` : value,
+      value instanceof Error ? `${value.stack} ${String(value.cause)}` : typeof value === 'bigint' ? `${value}` : value,
     )
     assert.ok(!text.includes(evidence.value))
     assert.ok(!text.includes('PRIVATE KEY'))

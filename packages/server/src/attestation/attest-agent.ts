@@ -20,7 +20,7 @@ export interface AgentAttestationOptions {
   readonly log: Logger
   /** Adds `spiffe_id:<the agent's ID>` to the selectors. */
   readonly agentSpiffeIdAsSelector: boolean
-  ownBundle(): X509Bundle
+  readonly ownBundle: () => X509Bundle
 }
 
 /** An honest attestor needs one or two. */

@@ -252,7 +252,7 @@ describe('x509pop of an outside PKI', () => {
     ]
     for (const [code, change] of bad) {
       const error = await statusOf(attest(agents(), data, { answer: answerWith(key, change) }))
-      assert.equal(error.code, code, `${change}: ${error.message}`)
+      assert.equal(error.code, code, `${String(change)}: ${error.message}`)
     }
     const text = await statusOf(
       attest(agents(), data, { answer: async () => Buffer.from('{"ecdsa_signature":{"nonce"') }),
