@@ -179,7 +179,7 @@ async function withTarget<T>(use: (target: Target) => Promise<T>): Promise<T> {
   await cluster.startAgent()
   await cluster.register('/bench-workload')
   await until(async () => (await cluster.agentCommand(['api', 'fetch', 'x509', '-silent'])).code === 0)
-  return use({
+  return await use({
     serverSocket: cluster.serverSocket,
     serverPid: cluster.server?.pid,
     agentSocket: cluster.agentSocket,
