@@ -6,6 +6,7 @@ import { types } from '@plastron/api'
 import { GrpcError } from '@plastron/runtime'
 import { FakeClock, tempFolder } from '@plastron/runtime/testing'
 import { X509Svid } from '@plastron/spiffe'
+import { TestAuthority } from '@plastron/spiffe/testing'
 import { isAgentError } from './agent-error.ts'
 import { entryMessage, FakeServer } from './testing/fake-server.ts'
 import { advanceUntil, eventually, secured, settled, TestAgent } from './testing/test-agent.ts'
@@ -67,6 +68,16 @@ describe('start', () => {
     assert.equal(String(second.agent.spiffeId), 'spiffe://example.org/spire/agent/join_token/token-1')
     assert.equal(h.server.count('AttestAgent'), 1)
     assert.equal((await second.fetchX509()).svids.length, 1)
+  })
+
+  test('AGT-SYNC-011 AGT-DISK-003 a changed bundle of the own trust domain is stored', async () => {
+    await using h = await house()
+    await using agent = await TestAgent.start(h)
+    await agent.agent.ready
+    const stored = async () => (await readFile(join(agent.folder, 'plastron-agent.json'), 'utf8')).length
+    const before = await stored()
+    h.server.extraRoots = [(await TestAuthority.create()).root]
+    await advanceUntil(h.clock, async () => (await stored()) > before + 400)
   })
 
   test('AGT-DISK-006 no workload key is ever in the data folder', async () => {

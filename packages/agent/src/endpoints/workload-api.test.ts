@@ -69,7 +69,7 @@ describe('every method', () => {
     }
   })
 
-  test('AGT-WL-002 AGT-WL-019 health needs no header, and knows no services', async () => {
+  test('AGT-WL-002 AGT-WL-019 AGT-HLT-007 health needs no header, and knows no services', async () => {
     await using h = await house({ entries: [entryMessage('e1', '/web')] })
     const { SERVING } = health.HealthCheckResponse_ServingStatus
     assert.equal((await h.agent.health.check({})).status, SERVING)
@@ -262,7 +262,7 @@ describe('X.509', () => {
     assert.deepEqual(idsOf(await h.agent.fetchX509()), ['spiffe://example.org/two'])
   })
 
-  test('when none can be had the caller hears why after half a minute', async () => {
+  test('AGT-CACHE-003 a stream waits for its first answer; when none can be had the caller hears why after half a minute', async () => {
     await using h = await house({
       entries: [entryMessage('e1', '/one')],
       svid: {
