@@ -16,6 +16,7 @@ import { AuthorityRotator } from './authority-rotator.ts'
 import { EntryWriter } from './entry-writer.ts'
 import { TokenSpender } from './token-spender.ts'
 
+/** PLASTRON_TEST_KILLS overrides the number, as PLASTRON_TEST_SEED does the moments. */
 const kills = Number(process.env.PLASTRON_TEST_KILLS ?? (process.env.PLASTRON_TEST_LONG === undefined ? 50 : 500))
 const seed = process.env.PLASTRON_TEST_SEED ?? randomBytes(8).toString('hex')
 /** Against hanging only; how long things take is printed. */
@@ -105,7 +106,6 @@ class Chaos implements AsyncDisposable {
 
   async round(kind: Round, { fraction, rotate }: { fraction: number; rotate: boolean }, number: number): Promise<void> {
     const cluster = this.#cluster
-    const started = performance.now()
     const fresh = kind.includes('attests') ? await this.#startFreshAgent(number) : undefined
     const stop = new AbortController()
     const load = [
@@ -130,21 +130,13 @@ class Chaos implements AsyncDisposable {
     else if (fresh) await this.#restartFresh(fresh)
     else await untilServing(cluster.launchAgent(), cluster.agentSocket, boundMs)
     if (fresh) await this.#freshAgentIsIn(fresh)
-    const up = performance.now()
     await Promise.all([this.#forNode.verify(this.#admin), this.#forNobody.verify(this.#admin), this.#tokens.verify()])
     await this.#authorities.verify(this.#admin)
     if (rotate) await this.#bundleIsKnown()
-    const verified = performance.now()
     await this.#workloadIsServed(`round-${number}`)
     if (kind === 'agent') await until(() => this.#updates > updates, boundMs)
     this.#slowestMs = Math.max(this.#slowestMs, performance.now() - killed)
     await this.#nothingIsLeft(2)
-    if (process.env.PLASTRON_TEST_VERBOSE)
-      console.log(
-        number,
-        kind,
-        ...[killed - started, up - killed, verified - up, performance.now() - verified].map(Math.round),
-      )
   }
 
   /** Stops everything in order and says what was seen. */
