@@ -23,7 +23,7 @@ function time(way: Way, program: string, args: readonly string[]): number {
     const started = performance.now()
     const { status, stderr } = spawnSync(process.execPath, [join(way.folder, `${program}.js`), ...args], {
       encoding: 'utf8',
-      env: { PATH: process.env['PATH'], HOME: way.home },
+      env: { PATH: process.env.PATH, HOME: way.home },
       ...(way.uid === undefined ? {} : { uid: way.uid, gid: way.uid }),
     })
     if (status !== 0) throw new Error(`${way.name}: ${program} ${args.join(' ')} ended with ${status}: ${stderr}`)
