@@ -85,6 +85,16 @@ function isNew(path: string): boolean {
   return !existsSync(path) || (statSync(path).size === 0 && !existsSync(`${path}-wal`))
 }
 
+/** Refuses to take a database that lost its content for a new one: new authorities would lock out every agent, and nobody would know why. */
+function refuseEmptied(path: string): void {
+  const known = readHistoryFile(path)
+  if (known === undefined || known.number === 0) return
+  throw new DatastoreError(
+    'ERR_DATASTORE_CORRUPT',
+    `the database ${path} is empty, but ${known.number} changes were made to it: restore it from a backup, or remove it to begin anew`,
+  )
+}
+
 /**
  * Refuses a database that is not ours, without touching it: opened as immutable, SQLite neither locks it nor makes
  * files beside it.
@@ -187,6 +197,7 @@ export async function openDatabase(options: OpenOptions): Promise<OpenDatabase> 
   const fresh = isNew(path)
   let database: DatabaseSync | undefined
   try {
+    if (fresh && existsSync(path)) refuseEmptied(path)
     if (fresh) createDatabase(path)
     else refuseForeign(path)
     makePrivate(path)
