@@ -93,36 +93,38 @@ describe('S2 F6 D5 state that was damaged while its owner was stopped', () => {
     }
   }
 
-  test('the server is as before once its state is restored', async () => {
-    await restore('server')
-    const { serves, said } = await start('server')
-    assert.ok(serves, said)
-    assert.match(await cluster.serverOutput(['entry', 'count']), /^2 /, 'the workload and the node')
-  })
+  describe('the agent, with the server’s state restored', () => {
+    before(async () => {
+      await restore('server')
+      const { serves, said } = await start('server')
+      assert.ok(serves, said)
+      assert.match(await cluster.serverOutput(['entry', 'count']), /^2 /, 'the workload and the node')
+    })
 
-  for (const file of ['plastron-agent.json', 'plastron-agent-keys.json']) {
-    for (const [how, damage] of Object.entries(damages)) {
-      test(`the agent’s ${file}, ${how}: set aside, and with a new token it is back`, async () => {
-        await restore('agent')
-        await damage(cluster.path('agent', 'data', file))
-        const first = await start('agent')
-        try {
-          assert.ok(!first.serves, 'it has nothing to prove itself with')
-          assert.match(first.said, /token generate/, 'it says what to do')
-          assert.match(first.said, /set aside/)
-          const aside = (await readdir(data('agent'))).filter(name => name.startsWith(`${file}.unusable-`))
-          assert.equal(aside.length, 1)
-          const token = await cluster.serverOutput(['token', 'generate', '-spiffeID', cluster.id('/node')])
-          await writeFile(cluster.path('token'), token.replace(/^Token: /, '').trim(), { mode: 0o600 })
-          const second = await start('agent')
-          assert.ok(second.serves, second.said)
-          await isServed()
-          assertNoSecrets([cluster.path('agent.log'), cluster.path('server.log')], {})
-          assert.equal(basename(aside[0] ?? '').startsWith(file), true)
-        } finally {
-          await cluster.agent?.stop()
-        }
-      })
+    for (const file of ['plastron-agent.json', 'plastron-agent-keys.json']) {
+      for (const [how, damage] of Object.entries(damages)) {
+        test(`the agent’s ${file}, ${how}: set aside, and with a new token it is back`, async () => {
+          await restore('agent')
+          await damage(cluster.path('agent', 'data', file))
+          const first = await start('agent')
+          try {
+            assert.ok(!first.serves, 'it has nothing to prove itself with')
+            assert.match(first.said, /token generate/, 'it says what to do')
+            assert.match(first.said, /set aside/)
+            const aside = (await readdir(data('agent'))).filter(name => name.startsWith(`${file}.unusable-`))
+            assert.equal(aside.length, 1)
+            const token = await cluster.serverOutput(['token', 'generate', '-spiffeID', cluster.id('/node')])
+            await writeFile(cluster.path('token'), token.replace(/^Token: /, '').trim(), { mode: 0o600 })
+            const second = await start('agent')
+            assert.ok(second.serves, second.said)
+            await isServed()
+            assertNoSecrets([cluster.path('agent.log'), cluster.path('server.log')], {})
+            assert.equal(basename(aside[0] ?? '').startsWith(file), true)
+          } finally {
+            await cluster.agent?.stop()
+          }
+        })
+      }
     }
-  }
+  })
 })
