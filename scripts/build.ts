@@ -1,6 +1,6 @@
 // npm run build: makes packages/<name>/dist, each a complete package to publish (`npm pack ./packages/<name>/dist`):
 //   libraries: JavaScript and declarations from tsc, one module per source file;
-//   plastron:  the launchers of bin/ and one bundled file per executable (plus one per worker).
+//   plastron:  the launchers of bin/ and the bundled executables: an entry each, and the chunks they share.
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, cpSync, existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
@@ -68,6 +68,10 @@ await build({
   entryPoints: [...mains, ...workers].map(file => ({ in: file, out: basename(file, '.ts') })),
   outdir: join(plastron, 'dist/lib'),
   bundle: true,
+  // What a command does not use is not read: one file for each executable took twice the CPU time to start (210 against
+  // 100 ms for `bundle count` without a compile cache). Chunks lie beside the entries, so that import.meta.url means the same.
+  splitting: true,
+  chunkNames: 'chunk-[hash]',
   platform: 'node',
   format: 'esm',
   target: 'node24',
