@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { mkdir, rename, rmdir } from 'node:fs/promises'
 import { createServer } from 'node:net'
+import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { agentV1, bundleV1, debugV1, entryV1, health, loggerV1, types } from '@plastron/api'
 import { Certificate } from '@plastron/pki'
@@ -145,7 +147,7 @@ describe('a whole server', () => {
     assert.equal((await again.client(debugV1.Debug).getInfo({})).entriesCount, 1)
   })
 
-  test('SRV-HLT-001 SRV-HLT-003 SRV-HLT-005 SRV-HLT-007 the health port tells how each part is', async () => {
+  test('SRV-HLT-001 SRV-HLT-002 SRV-HLT-003 SRV-HLT-005 SRV-HLT-007 the health port tells how each part is', async () => {
     const port = await freePort()
     const healthListener = { bindAddress: '127.0.0.1', bindPort: port, livePath: '/live', readyPath: '/ready' }
     await using server = await TestServer.start({ config: { healthListener } })
@@ -168,6 +170,31 @@ describe('a whole server', () => {
     ])
     assert.equal((await ask('/live')).status, 200)
     assert.equal((await fetch(`http://127.0.0.1:${port}/other`)).status, 404)
+  })
+
+  test('SRV-HLT-004 a server that cannot rotate for long is not ready, but alive, and recovers', async () => {
+    const port = await freePort()
+    const healthListener = { bindAddress: '127.0.0.1', bindPort: port, livePath: '/live', readyPath: '/ready' }
+    await using server = await TestServer.start({ keyManager: 'disk', config: { healthListener } })
+    const status = async (path: string) => (await fetch(`http://127.0.0.1:${port}${path}`)).status
+    const become = async (wanted: number) => {
+      for (let tries = 0; (await status('/ready')) !== wanted && tries < 300; tries += 1) {
+        await server.clock.advance(10_000)
+        await settle()
+      }
+      assert.equal(await status('/ready'), wanted)
+    }
+    await become(200)
+    // No file takes the place of a folder.
+    const keys = join(server.folder, 'keys.json')
+    await rename(keys, `${keys}.away`)
+    await mkdir(keys)
+    await server.clock.advance(dayMs / 2)
+    await become(500)
+    assert.equal(await status('/live'), 200)
+    await rmdir(keys)
+    await rename(`${keys}.away`, keys)
+    await become(200)
   })
 
   test('a second server does not start on the folder of one that runs', async () => {

@@ -39,7 +39,7 @@ function kindOf(server: TestServer, kind: 'X509' | 'JWT' | 'WIT') {
 
 describe('LocalAuthority', () => {
   for (const kind of ['X509', 'JWT', 'WIT'] as const) {
-    test(`SRV-API-110 SRV-API-111 SRV-API-112 SRV-API-113 SRV-API-115 SRV-API-117 SRV-API-118 SRV-API-119 SRV-API-120 the life of a ${kind} authority`, async () => {
+    test(`SRV-API-110 SRV-API-111 SRV-API-112 SRV-API-113 SRV-API-115 SRV-API-117 SRV-API-118 SRV-API-119 SRV-API-120 SRV-ISS-081 the life of a ${kind} authority`, async () => {
       await using server = await TestServer.start()
       const api = kindOf(server, kind)
       const first = (await api.state()).active ?? assert.fail()

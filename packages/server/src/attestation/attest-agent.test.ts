@@ -123,6 +123,15 @@ describe('AttestAgent with a join token', () => {
       assert.equal((await statusOf(token({ agentId }))).code, 'INVALID_ARGUMENT')
   })
 
+  test('ADV-06 ADV-16 an operator’s own token is a segment of a path, or none', async () => {
+    const { leaf } = await attest(agents(), await token({ token: 'a.-_Z9'.repeat(32) }))
+    assert.ok(leaf.uris[0]?.endsWith('a.-_Z9'))
+    const wrong = ['.', '..', 'a/b', 'a b', 'é', 'a\n', 'a\0', '%2e', 'x'.repeat(4096)]
+    const between = ['[', '\\', ']', '^', '`']
+    for (const value of [...wrong, ...between])
+      assert.equal((await statusOf(token({ token: value }))).code, 'INVALID_ARGUMENT', JSON.stringify(value))
+  })
+
   test('SRV-API-050 a banned agent stays out, whatever its evidence', async () => {
     const evidence = await token()
     const request = await newRequest()

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import type { Datastore } from '../datastore/index.ts'
 import { authorityKinds } from './authority.ts'
 import { AuthorityError } from './authority-error.ts'
 import { TestHouse, trustDomain } from './test-authorities.ts'
@@ -66,6 +67,32 @@ describe('first start', () => {
     await assert.rejects(house.start({ keyManager }), refused('ERR_AUTHORITY_NOT_READY'))
     assert.deepEqual(asked, ['x509-CA-A'])
     assert.equal(await house.data.store.bundles.get(trustDomain.name), undefined)
+  })
+
+  test('SRV-ISS-056 a key for tokens that could not be published does not sign', async () => {
+    await using house = await TestHouse.open()
+    const { bundles, caJournals } = house.data.store
+    let isBroken = true
+    const datastore = {
+      caJournals,
+      bundles: {
+        get: (name: string) => bundles.get(name),
+        append: async (...[name, added]: Parameters<typeof bundles.append>) => {
+          if (isBroken && added.x509Authorities === undefined) throw new Error('not now')
+          return bundles.append(name, added)
+        },
+      },
+    } as unknown as Pick<Datastore, 'bundles' | 'caJournals'>
+    const authorities = await house.start({ datastore })
+    for (const kind of ['jwt', 'wit'] as const)
+      assert.throws(() => authorities.active(kind), refused('ERR_AUTHORITY_NOT_READY'))
+    isBroken = false
+    await authorities.rotate()
+    const { jwtAuthorities, witAuthorities } = await house.bundle()
+    assert.deepEqual(
+      [...jwtAuthorities, ...witAuthorities].map(({ keyId }) => keyId),
+      [authorities.active('jwt').id, authorities.active('wit').id],
+    )
   })
 
   test('1.9.6 (5064) token keys that cannot be made do not stop the start, and are made later', async () => {

@@ -146,6 +146,25 @@ describe('journal', () => {
     assert.equal((await house.publishedX509()).length, 2)
   })
 
+  test('SRV-ISS-072 nothing is stored before an X.509 authority signs', async () => {
+    await using house = await TestHouse.open()
+    const { bundles, caJournals } = house.data.store
+    const saved: string[] = []
+    const watched = {
+      bundles,
+      caJournals: {
+        list: () => caJournals.list(),
+        save: async (journal: Parameters<typeof caJournals.save>[0]) => {
+          saved.push(journal.activeX509AuthorityId)
+          return caJournals.save(journal)
+        },
+      },
+    } as unknown as Pick<Datastore, 'bundles' | 'caJournals'>
+    const authorities = await house.start({ datastore: watched })
+    assert.notEqual(saved.length, 0)
+    assert.deepEqual([...new Set(saved)], [authorities.active('x509').id])
+  })
+
   test('SRV-ISS-073 at most 10 records of each kind, the oldest go', async () => {
     await using house = await TestHouse.open()
     const authorities = await house.start()

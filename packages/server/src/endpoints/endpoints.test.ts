@@ -3,7 +3,17 @@ import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { connect as connectTls } from 'node:tls'
-import { agentV1, bundleV1, debugV1, entryV1, health, localauthorityV1, loggerV1, svidV1 } from '@plastron/api'
+import {
+  agentV1,
+  bundleV1,
+  debugV1,
+  entryV1,
+  health,
+  localauthorityV1,
+  loggerV1,
+  reflectionV1,
+  svidV1,
+} from '@plastron/api'
 import {
   createMinter,
   leafProfile,
@@ -130,7 +140,33 @@ describe('the TCP endpoint', () => {
     await assert.rejects(shake({ ALPNProtocols: ['http/1.1'] }))
   })
 
-  test('SRV-API-024 what is for local callers is not there', async () => {
+  test('SRV-API-001 the services for agents and administrators are at both endpoints', async () => {
+    for (const channel of [server.connect(), server]) {
+      const codes = await Promise.all([
+        statusOf(channel.client(agentV1.Agent).renewAgent({})),
+        statusOf(channel.client(bundleV1.Bundle).publishJWTAuthority({})),
+        statusOf(channel.client(entryV1.Entry).getAuthorizedEntries({})),
+        statusOf(channel.client(svidV1.SVID).batchNewX509SVID({})),
+        statusOf(channel.client(localauthorityV1.LocalAuthority).activateX509Authority({})),
+      ])
+      // There, and not for these callers or not like this.
+      for (const { code } of codes) assert.ok(['PERMISSION_DENIED', 'INVALID_ARGUMENT'].includes(code), code)
+    }
+  })
+
+  test('SRV-API-002 nobody may ask for the services, at either endpoint', async () => {
+    for (const channel of [server.connect(agent.identity), server]) {
+      const asked = async () => {
+        async function* requests() {
+          yield { messageRequest: { case: 'listServices' as const, value: '' } }
+        }
+        for await (const _ of channel.client(reflectionV1.ServerReflection).serverReflectionInfo(requests())) break
+      }
+      assert.ok(['UNIMPLEMENTED', 'PERMISSION_DENIED'].includes((await statusOf(asked())).code))
+    }
+  })
+
+  test('SRV-API-002 SRV-API-024 what is for local callers is not there', async () => {
     const channel = server.connect(agent.identity)
     for (const call of [
       channel.client(loggerV1.Logger).getLogger({}),
