@@ -7,7 +7,7 @@ import {
   outputFlag,
   RpcError,
   textFlag,
-  writeOutputFile,
+  writeFileDurably,
 } from '@plastron/runtime/cli'
 import { connectWorkloadApi, workloadFlags } from './workload-command.ts'
 
@@ -35,7 +35,7 @@ export const apiFetchWit: Command = defineCommand({
           [`wit.${index}.key`, witSvidKey],
         ] as const) {
           const path = join(values.write, name)
-          await writeOutputFile(path, text, 0o600)
+          await writeFileDurably(path, text, 0o600)
           streams.out(`Written to ${path}.\n`)
         }
       }

@@ -10,7 +10,7 @@ import {
   outputFlag,
   RpcError,
   textFlag,
-  writeOutputFile,
+  writeFileDurably,
 } from '@plastron/runtime/cli'
 import { readSvidReport, type SvidReport, svidReportText } from './svid-report.ts'
 import { connectWorkloadApi, workloadFlags } from './workload-command.ts'
@@ -82,7 +82,7 @@ async function writeReport(report: SvidReport, folder: string, say: (text: strin
     const write = async (what: string, name: string, text: string, mode: 0o600 | 0o644) => {
       const path = join(folder, name)
       say(`Writing ${what} to file ${path}.\n`)
-      await writeOutputFile(path, text, mode)
+      await writeFileDurably(path, text, mode)
     }
     await write(
       `SVID #${index}`,

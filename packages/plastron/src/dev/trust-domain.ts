@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type CliStreams, writeOutputFile } from '@plastron/runtime/cli'
+import { type CliStreams, writeFileDurably } from '@plastron/runtime/cli'
 import { verifyX509Svid } from '@plastron/spiffe'
 import { WorkloadApiClient } from '@plastron/spiffe/workload'
 import { type Account, accountText } from './account.ts'
@@ -65,8 +65,8 @@ export async function runTrustDomain(options: TrustDomainOptions): Promise<numbe
     // An agent that has attested before keeps its identity. It is given a token all the same: should the server no longer
     // know it, it joins again without anybody deleting a file.
     const resumed = existsSync(agentDataFolder(folder))
-    await writeOutputFile(trustBundlePath(folder), await admin.trustBundlePem(), 0o600)
-    await writeOutputFile(joinTokenPath(folder), await admin.createJoinToken(nodePath, tokenTtlSeconds), 0o600)
+    await writeFileDurably(trustBundlePath(folder), await admin.trustBundlePem(), 0o600)
+    await writeFileDurably(joinTokenPath(folder), await admin.createJoinToken(nodePath, tokenTtlSeconds), 0o600)
     const uid = process.getuid?.() ?? 0
     const userPath = `/user/${uid}`
     await admin.registerWorkload(userPath, nodePath, { type: 'unix', value: `uid:${uid}` })
@@ -108,7 +108,7 @@ export async function runTrustDomain(options: TrustDomainOptions): Promise<numbe
 async function startDaemon(name: 'server' | 'agent', folder: StateFolder, configuration: string): Promise<Daemon> {
   const home = join(folder.path, name)
   const configurationPath = join(home, `${name}.conf`)
-  await writeOutputFile(configurationPath, configuration, 0o600)
+  await writeFileDurably(configurationPath, configuration, 0o600)
   await rm(join(home, `${name}.log`), { force: true })
   // The launchers lie beside this program, in a checkout as well as in a published package.
   const up = import.meta.url.endsWith('.ts') ? '../../bin' : '../bin'

@@ -1,5 +1,6 @@
 /** What command lines are made of: commands as data, a tree of them, SPIRE-compatible output. */
 
+export { writeFileDurably } from '../data-folder/durable-file.ts'
 export {
   boolFlag,
   durationFlag,
@@ -18,7 +19,6 @@ export { type CommandEntry, type CommandTree, runCommand, runCommandTree } from 
 export { counted, goDuration, goLocalTime, goUtcTime, rfc3339 } from './go-text.ts'
 export { messageJson, messageValue, sortedJson } from './json-output.ts'
 export { levelUsage, loggerText, parseLogLevel } from './logger-levels.ts'
-export { writeOutputFile } from './output-file.ts'
 export { type OutputFormat, outputFlag } from './output-flag.ts'
 export { processStreams } from './process-streams.ts'
 export {

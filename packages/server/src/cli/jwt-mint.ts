@@ -1,5 +1,5 @@
 import * as svidV1 from '@plastron/api/svid-v1'
-import { CliError, durationFlag, listFlag, textFlag, writeOutputFile } from '@plastron/runtime/cli'
+import { CliError, durationFlag, listFlag, textFlag, writeFileDurably } from '@plastron/runtime/cli'
 import { adminCommand } from './admin-command.ts'
 import { parseId } from './arguments.ts'
 import { cappedLifetimeNote, ttlSeconds } from './mint-lifetime.ts'
@@ -30,7 +30,7 @@ export const jwtMint = adminCommand({
       print(svidV1.MintJWTSVIDResponseSchema, response, () => `${svid.token}\n`)
       return
     }
-    await writeOutputFile(values.write, svid.token, 0o600)
+    await writeFileDurably(values.write, svid.token, 0o600)
     streams.out(`JWT-SVID written to ${values.write}\n`)
   },
 })

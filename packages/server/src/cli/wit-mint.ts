@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import * as svidV1 from '@plastron/api/svid-v1'
 import { type KeyType, PrivateKey } from '@plastron/pki'
-import { CliError, durationFlag, messageValue, sortedJson, textFlag, writeOutputFile } from '@plastron/runtime/cli'
+import { CliError, durationFlag, messageValue, sortedJson, textFlag, writeFileDurably } from '@plastron/runtime/cli'
 import { adminCommand } from './admin-command.ts'
 import { parseId } from './arguments.ts'
 import { cappedLifetimeNote, ttlSeconds } from './mint-lifetime.ts'
@@ -52,8 +52,8 @@ export const witMint = adminCommand({
     const jwk = JSON.stringify({ ...key.keyObject.export({ format: 'jwk' }), alg: values.signingAlgorithm })
     if (values.write !== '') {
       const paths = { token: join(values.write, 'token'), key: join(values.write, 'key') }
-      await writeOutputFile(paths.token, svid.token, 0o600)
-      await writeOutputFile(paths.key, jwk, 0o600)
+      await writeFileDurably(paths.token, svid.token, 0o600)
+      await writeFileDurably(paths.key, jwk, 0o600)
       if (!json) {
         streams.out(`WIT-SVID written to ${paths.token}\nPrivate key written to ${paths.key}\n`)
         return

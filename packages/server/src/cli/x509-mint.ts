@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import * as bundleV1 from '@plastron/api/bundle-v1'
 import * as svidV1 from '@plastron/api/svid-v1'
 import { createCertificateRequest, PrivateKey, pemEncode } from '@plastron/pki'
-import { CliError, durationFlag, listFlag, sortedJson, textFlag, writeOutputFile } from '@plastron/runtime/cli'
+import { CliError, durationFlag, listFlag, sortedJson, textFlag, writeFileDurably } from '@plastron/runtime/cli'
 import { adminCommand } from './admin-command.ts'
 import { parseId } from './arguments.ts'
 import { spiffeIdText } from './entry-block.ts'
@@ -38,9 +38,9 @@ export const x509Mint = adminCommand({
         key: join(values.write, 'key.pem'),
         bundle: join(values.write, 'bundle.pem'),
       }
-      await writeOutputFile(paths.svid, svidPem, 0o644)
-      await writeOutputFile(paths.key, keyPem, 0o600)
-      await writeOutputFile(paths.bundle, rootsPem, 0o644)
+      await writeFileDurably(paths.svid, svidPem, 0o644)
+      await writeFileDurably(paths.key, keyPem, 0o600)
+      await writeFileDurably(paths.bundle, rootsPem, 0o644)
       if (!json) {
         streams.out(
           `X509-SVID written to ${paths.svid}\nPrivate key written to ${paths.key}\nRoot CAs written to ${paths.bundle}\n`,
