@@ -53,6 +53,9 @@ export const defaultSafeguards: Safeguards = {
   keepaliveTimeoutMs: 20_000,
 }
 
+/** How long calls that run when a connection reaches its age may go on: longer than any call of ours takes. */
+const MAX_AGE_GRACE_MS = 180_000
+
 /** The part of the safeguards that grpc-js has options for. Everything is set, so that no default of the library's is in force. */
 export function grpcServerOptions(limits: Safeguards): ServerOptions {
   return {
@@ -64,7 +67,12 @@ export function grpcServerOptions(limits: Safeguards): ServerOptions {
     'grpc.max_connection_idle_ms': limits.maxIdleMs,
     'grpc.enable_channelz': 0,
     'grpc.keepalive_timeout_ms': limits.keepaliveTimeoutMs,
-    ...(limits.maxConnectionAgeMs === undefined ? {} : { 'grpc.max_connection_age_ms': limits.maxConnectionAgeMs }),
+    ...(limits.maxConnectionAgeMs === undefined
+      ? {}
+      : {
+          'grpc.max_connection_age_ms': limits.maxConnectionAgeMs,
+          'grpc.max_connection_age_grace_ms': MAX_AGE_GRACE_MS,
+        }),
     ...(limits.keepaliveMs === undefined ? {} : { 'grpc.keepalive_time_ms': limits.keepaliveMs }),
   }
 }

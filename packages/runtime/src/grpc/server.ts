@@ -21,6 +21,9 @@ export interface GrpcServerOptions {
   readonly onUnexpectedError?: ((error: unknown, call: Call) => void) | undefined
 }
 
+/** How long a peer may take to close its half of a connection that we have ended. */
+const LINGER_MS = 1000
+
 let lastTag = 0
 
 /**
@@ -93,6 +96,11 @@ export class GrpcServer implements AsyncDisposable {
     Object.defineProperty(connection, 'remotePort', { value: undefined })
     this.#peers.set(tag, peer)
     this.#connections.add(connection)
+    // A session that has ended says so and waits for the peer to agree, which a peer that wants to keep the place never does.
+    connection.once('finish', () => {
+      const timer = setTimeout(() => connection.destroy(), LINGER_MS)
+      connection.once('close', () => clearTimeout(timer))
+    })
     connection.once('close', () => {
       this.#peers.delete(tag)
       this.#connections.delete(connection)

@@ -107,6 +107,20 @@ describe('AuthorityFilter', () => {
     })
   }
 
+  test('a connection for which no descriptor is left ends, and nothing else does', async () => {
+    await using folder = await tempFolder()
+    using filter = new AuthorityFilter(() => {
+      throw new Error('no descriptor is left')
+    })
+    const server = createServer(socket => filter.accept(socket, () => assert.fail('there is no connection to use')))
+    server.listen(join(folder.path, 's'))
+    await once(server, 'listening')
+    const client = connect(join(folder.path, 's'))
+    client.write(Buffer.concat([preface, settings]))
+    await once(client, 'close')
+    server.close()
+  })
+
   test('ends connections that never say anything when it is disposed of', async () => {
     await using folder = await tempFolder()
     const filter = new AuthorityFilter()

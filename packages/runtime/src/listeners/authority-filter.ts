@@ -13,6 +13,12 @@ import { socketPair } from './linux-process.ts'
 export class AuthorityFilter implements Disposable {
   /** Connections that have not said anything yet. */
   readonly #silent = new Set<Socket>()
+  readonly #pair: () => readonly [number, number]
+
+  /** @param pair makes two connected sockets; for tests */
+  constructor(pair: () => readonly [number, number] = socketPair) {
+    this.#pair = pair
+  }
 
   /** Waits for the first bytes of a connection, then hands on the connection, or the filtered one in its place. */
   accept(socket: Socket, use: (connection: Socket) => void): void {
@@ -31,8 +37,17 @@ export class AuthorityFilter implements Disposable {
       socket.removeAllListeners('timeout')
       socket.off('close', forget)
       forget()
-      if (isFromNetty(first)) use(filtered(socket, first))
-      else {
+      if (isFromNetty(first)) {
+        let connection: Socket
+        try {
+          connection = filtered(socket, first, this.#pair())
+        } catch {
+          // No descriptors are left: one connection less, not one process.
+          socket.destroy()
+          return
+        }
+        use(connection)
+      } else {
         socket.unshift(first)
         use(socket)
       }
@@ -72,8 +87,8 @@ function isFromNetty(bytes: Buffer): boolean {
  * A connection in place of `socket`: what comes from the peer passes through {@link AuthorityRewriter}, what goes to it is passed on as it is.
  * node:http2 wants a socket of the system's, so there is a pair of them in between. Both ends close together.
  */
-function filtered(socket: Socket, first: Buffer): Socket {
-  const [inner, outer] = socketPair().map(fd => new Socket({ fd, readable: true, writable: true })) as [Socket, Socket]
+function filtered(socket: Socket, first: Buffer, pair: readonly [number, number]): Socket {
+  const [inner, outer] = pair.map(fd => new Socket({ fd, readable: true, writable: true })) as [Socket, Socket]
   const rewriter = new AuthorityRewriter()
   const mend = new Transform({
     transform: (chunk: Buffer, _encoding, done) => done(null, Buffer.concat(rewriter.push(chunk))),

@@ -63,7 +63,10 @@ export async function listenUnix(options: UnixListenerOptions): Promise<UnixList
   return {
     path,
     // Closing unlinks the socket. Connections that were accepted are their owners' to end.
-    [Symbol.asyncDispose]: () => stopListening(server),
+    [Symbol.asyncDispose]: () => {
+      filter[Symbol.dispose]()
+      return stopListening(server)
+    },
   }
 }
 
