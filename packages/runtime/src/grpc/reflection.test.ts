@@ -5,6 +5,7 @@ import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from '@bufbuild/pr
 import { health, reflectionV1, reflectionV1alpha, workload } from '@plastron/api'
 import type { Call } from './call.ts'
 import { reflectionServices } from './reflection.ts'
+import { EncodedMessage } from './service.ts'
 
 type Question = reflectionV1.ServerReflectionRequest['messageRequest']
 
@@ -16,6 +17,7 @@ async function ask(question: Question) {
     yield create(reflectionV1.ServerReflectionRequestSchema, { host: 'h', messageRequest: question })
   }
   for await (const response of v1.serverReflectionInfo?.(requests(), {} as Call) ?? []) {
+    assert.ok(!(response instanceof EncodedMessage))
     assert.equal(response.validHost, 'h')
     assert.equal(response.originalRequest?.host, 'h')
     const answer = response.messageResponse
@@ -43,8 +45,10 @@ describe('AGT-WL-001 reflection', () => {
         messageRequest: { case: 'listServices', value: '' },
       })
     }
-    for await (const { messageResponse } of v1alpha.serverReflectionInfo?.(requests(), {} as Call) ?? [])
-      assert.equal(messageResponse?.case, 'listServicesResponse')
+    for await (const response of v1alpha.serverReflectionInfo?.(requests(), {} as Call) ?? []) {
+      assert.ok(!(response instanceof EncodedMessage))
+      assert.equal(response.messageResponse?.case, 'listServicesResponse')
+    }
   })
 
   test('a symbol leads to files from which a client can build the service', async () => {

@@ -11,8 +11,22 @@ import {
 import type { MethodDefinition } from '@grpc/grpc-js'
 import type { Call } from './call.ts'
 
+/**
+ * An answer whose bytes are known already, for a handler that gives the same one to many callers. Whoever makes one vouches that the bytes are a
+ * message of the method's output type, and does not change them afterwards.
+ */
+export class EncodedMessage {
+  readonly bytes: Uint8Array
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes
+  }
+}
+
 /** What a handler may answer with: a message, or the fields to make one of. */
 export type Response<O extends DescMessage> = MessageShape<O> | MessageInitShape<O>
+
+type Answer<O extends DescMessage> = Response<O> | EncodedMessage
 
 type KindOf<M extends DescMethod> = M['methodKind']
 
@@ -23,12 +37,12 @@ type KindOf<M extends DescMethod> = M['methodKind']
  */
 export type Handler<M extends DescMethod> =
   KindOf<M> extends 'unary'
-    ? (request: MessageShape<M['input']>, call: Call) => Promise<Response<M['output']>>
+    ? (request: MessageShape<M['input']>, call: Call) => Promise<Answer<M['output']>>
     : KindOf<M> extends 'server_streaming'
-      ? (request: MessageShape<M['input']>, call: Call) => AsyncIterable<Response<M['output']>>
+      ? (request: MessageShape<M['input']>, call: Call) => AsyncIterable<Answer<M['output']>>
       : KindOf<M> extends 'client_streaming'
-        ? (requests: AsyncIterable<MessageShape<M['input']>>, call: Call) => Promise<Response<M['output']>>
-        : (requests: AsyncIterable<MessageShape<M['input']>>, call: Call) => AsyncIterable<Response<M['output']>>
+        ? (requests: AsyncIterable<MessageShape<M['input']>>, call: Call) => Promise<Answer<M['output']>>
+        : (requests: AsyncIterable<MessageShape<M['input']>>, call: Call) => AsyncIterable<Answer<M['output']>>
 
 /** The handlers of a service. A method without one answers `UNIMPLEMENTED`. */
 export type Handlers<S extends DescService> = { [K in keyof S['method']]?: Handler<S['method'][K]> }
@@ -57,7 +71,11 @@ export function methodDefinition<M extends DescMethod>(
 
 function serializer(schema: DescMessage): (value: unknown) => Buffer {
   return value => {
-    const bytes = toBinary(schema, create(schema, value as MessageInitShape<DescMessage>))
-    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    if (value instanceof EncodedMessage) return asBuffer(value.bytes)
+    return asBuffer(toBinary(schema, create(schema, value as MessageInitShape<DescMessage>)))
   }
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
