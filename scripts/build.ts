@@ -2,10 +2,10 @@
 //   libraries: JavaScript and declarations from tsc, one module per source file;
 //   plastron:  the launchers of bin/ and the bundled executables: an entry each, and the chunks they share.
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, cpSync, existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
+import { bundleExecutables } from './bundle.ts'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const libraries = ['pki', 'api', 'spiffe', 'runtime', 'server', 'agent']
@@ -59,32 +59,7 @@ for (const name of libraries) {
 const plastron = join(root, 'packages/plastron')
 mkdirSync(join(plastron, 'dist'), { recursive: true })
 rmSync(join(plastron, 'dist/lib'), { recursive: true, force: true })
-const external = ['koffi']
-// A worker is a file of its own: it is named *-worker.ts and found beside the module that starts it.
-const workers = globSync('packages/*/src/**/*-worker.ts', { cwd: root })
-const mains = globSync('packages/plastron/src/*-main.ts', { cwd: root })
-await build({
-  absWorkingDir: root,
-  entryPoints: [...mains, ...workers].map(file => ({ in: file, out: basename(file, '.ts') })),
-  outdir: join(plastron, 'dist/lib'),
-  bundle: true,
-  // What a command does not use is not read: one file for each executable took twice the CPU time to start (210 against
-  // 100 ms for `bundle count` without a compile cache). Chunks lie beside the entries, so that import.meta.url means the same.
-  splitting: true,
-  chunkNames: 'chunk-[hash]',
-  platform: 'node',
-  format: 'esm',
-  target: 'node24',
-  minifySyntax: true,
-  minifyWhitespace: true,
-  legalComments: 'linked',
-  external,
-  // CommonJS packages inside an ES module need these three names.
-  banner: {
-    js: "import{createRequire as __createRequire}from'node:module';import{dirname as __dirnameOf}from'node:path';import{fileURLToPath as __toPath}from'node:url';const require=__createRequire(import.meta.url),__filename=__toPath(import.meta.url),__dirname=__dirnameOf(__filename);",
-  },
-  logLevel: 'warning',
-})
+const external = await bundleExecutables(root, join(plastron, 'dist/lib'))
 cpSync(join(plastron, 'bin'), join(plastron, 'dist/bin'), { recursive: true })
 const runtime = manifestOf('runtime').dependencies ?? {}
 const { private: _private, dependencies: _bundled, ...rest } = manifestOf('plastron')
