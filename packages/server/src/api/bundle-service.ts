@@ -1,6 +1,5 @@
-import { create } from '@bufbuild/protobuf'
-import { bundleV1, type types } from '@plastron/api'
-import { type Call, GrpcError, type Handlers } from '@plastron/runtime'
+import type { bundleV1, types } from '@plastron/api'
+import { type Call, EncodedMessage, GrpcError, type Handlers } from '@plastron/runtime'
 import { TrustDomain } from '@plastron/spiffe'
 import {
   type BundleDeleteMode,
@@ -9,6 +8,7 @@ import {
   DatastoreError,
   type KeyAuthorityRecord,
 } from '../datastore/index.ts'
+import { bundleFieldSet, encodedBundle, ProtoWriter } from '../encoding/index.ts'
 import type { Registry } from '../registration/index.ts'
 import { audit, auditItem } from './audit.ts'
 import {
@@ -87,7 +87,7 @@ export function bundleHandlers(options: BundleServiceOptions): Handlers<typeof b
       audit(call, () => ({ trust_domain_id: own.name }))
       const bundle = registry.bundle(own.name)
       if (bundle === undefined) throw new GrpcError('NOT_FOUND', 'bundle not found')
-      return bundleMessage(bundle, request.outputMask)
+      return new EncodedMessage(encodedBundle(bundle, bundleFieldSet(request.outputMask)))
     },
 
     async appendBundle(request, call) {
@@ -139,17 +139,18 @@ export function bundleHandlers(options: BundleServiceOptions): Handlers<typeof b
         .bundles()
         .filter(bundle => bundle.trustDomain !== own.name && (pageSize === 0 || bundle.trustDomain > pageToken))
       const page = pageSize === 0 ? bundles : bundles.slice(0, Math.min(pageSize, MAX_PAGE_SIZE))
-      return create(bundleV1.ListFederatedBundlesResponseSchema, {
-        bundles: page.map(bundle => bundleMessage(bundle, request.outputMask)),
-        nextPageToken: pageSize === 0 ? '' : (page.at(-1)?.trustDomain ?? ''),
-      })
+      const fields = bundleFieldSet(request.outputMask)
+      const response = new ProtoWriter(1024)
+      for (const bundle of page) response.bytes(1, encodedBundle(bundle, fields))
+      response.text(2, pageSize === 0 ? '' : (page.at(-1)?.trustDomain ?? ''))
+      return new EncodedMessage(response.finish())
     },
 
     async getFederatedBundle(request, call) {
       audit(call, () => ({ trust_domain_id: request.trustDomain }))
       const bundle = registry.bundle(foreign(request.trustDomain, 'getting a federated bundle'))
       if (bundle === undefined) throw new GrpcError('NOT_FOUND', 'bundle not found')
-      return bundleMessage(bundle, request.outputMask)
+      return new EncodedMessage(encodedBundle(bundle, bundleFieldSet(request.outputMask)))
     },
 
     batchCreateFederatedBundle: (request, call) =>

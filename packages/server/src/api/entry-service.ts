@@ -1,15 +1,15 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
-import { create } from '@bufbuild/protobuf'
-import { entryV1, type types } from '@plastron/api'
-import { type Call, GrpcError, type Handlers } from '@plastron/runtime'
+import type { entryV1, types } from '@plastron/api'
+import { type Call, EncodedMessage, GrpcError, type Handlers } from '@plastron/runtime'
 import type { TrustDomain } from '@plastron/spiffe'
-import type { Datastore, EntryRecord, Outcome } from '../datastore/index.ts'
+import type { Datastore, Outcome } from '../datastore/index.ts'
+import { encodedEntry, entryFieldSet } from '../encoding/index.ts'
 import type { Registry } from '../registration/index.ts'
 import { audit, auditItem } from './audit.ts'
 import { callingAgent } from './caller.ts'
+import { type EntryResult, encodeEntryResults, writeEntries } from './encode-entries.ts'
 import { entryAuditFields } from './entry-audit.ts'
 import { entryFilter, entryFilterFields } from './entry-filter.ts'
-import { entryFields, entryMessage, newEntryFields } from './entry-messages.ts'
+import { entryFields, newEntryFields } from './entry-messages.ts'
 import { IdReader } from './ids.ts'
 import { nextPageToken, pageRequest } from './paging.ts'
 import { failed, type ItemStatus, invalid, itemFailed, itemOk } from './status.ts'
@@ -38,10 +38,10 @@ export function entryHandlers(options: EntryServiceOptions): Handlers<typeof ent
       audit(call, () => entryFilterFields(request.filter))
       const page = pageRequest(request.pageSize, request.pageToken)
       const entries = registry.listEntries(entryFilter(ids, request.filter), page)
-      const response = create(entryV1.ListEntriesResponseSchema)
-      response.entries = await entryMessages(entries, request.outputMask)
-      response.nextPageToken = nextPageToken(page, entries)
-      return response
+      const fields = entryFieldSet(request.outputMask)
+      const response = await writeEntries(entries, { field: 1, fields, keep: false })
+      response.text(2, nextPageToken(page, entries))
+      return new EncodedMessage(response.finish())
     },
 
     async getEntry(request, call) {
@@ -49,7 +49,7 @@ export function entryHandlers(options: EntryServiceOptions): Handlers<typeof ent
       audit(call, () => ({ entry_id: request.id }))
       const entry = registry.entry(request.id)
       if (entry === undefined) throw new GrpcError('NOT_FOUND', 'entry not found')
-      return entryMessage(entry, request.outputMask)
+      return new EncodedMessage(encodedEntry(entry, entryFieldSet(request.outputMask)))
     },
 
     async batchCreateEntry(request, call) {
@@ -61,10 +61,10 @@ export function entryHandlers(options: EntryServiceOptions): Handlers<typeof ent
       const results = stored.map(item => {
         if (!item.ok) return { status: item.status }
         const { entry, similar } = item.value
-        return { status: similar ? similarExists : itemOk, entry: entryMessage(entry, request.outputMask) }
+        return { status: similar ? similarExists : itemOk, entry }
       })
       batch.audit(results)
-      return { results }
+      return encodeEntryResults(results, entryFieldSet(request.outputMask))
     },
 
     async batchUpdateEntry(request, call) {
@@ -74,11 +74,9 @@ export function entryHandlers(options: EntryServiceOptions): Handlers<typeof ent
         fields: entryFields(ids, message, mask),
       }))
       const stored = await batch.run('failed to update entry', values => datastore.entries.update(values))
-      const results = stored.map(item =>
-        item.ok ? { status: itemOk, entry: entryMessage(item.value, request.outputMask) } : { status: item.status },
-      )
+      const results = stored.map(item => (item.ok ? { status: itemOk, entry: item.value } : { status: item.status }))
       batch.audit(results)
-      return { results }
+      return encodeEntryResults(results, entryFieldSet(request.outputMask))
     },
 
     async batchDeleteEntry(request, call) {
@@ -102,9 +100,8 @@ export function entryHandlers(options: EntryServiceOptions): Handlers<typeof ent
 
     async getAuthorizedEntries(request, call) {
       const entries = registry.authorizedEntries(callingAgent(call).id)
-      const response = create(entryV1.GetAuthorizedEntriesResponseSchema)
-      response.entries = await entryMessages(entries, request.outputMask)
-      return response
+      const fields = entryFieldSet(request.outputMask)
+      return new EncodedMessage((await writeEntries(entries, { field: 1, fields, keep: true })).finish())
     },
 
     syncAuthorizedEntries(requests, call) {
@@ -113,19 +110,6 @@ export function entryHandlers(options: EntryServiceOptions): Handlers<typeof ent
       return syncAuthorizedEntries(requests, entries)
     },
   }
-}
-
-/** Entries between which others get their turn. */
-const TURN = 2000
-
-/** The messages of many entries, without keeping the loop to itself. */
-async function entryMessages(entries: readonly EntryRecord[], mask: Mask): Promise<types.Entry[]> {
-  const messages: types.Entry[] = []
-  for (const [index, entry] of entries.entries()) {
-    if (index % TURN === TURN - 1) await nextTurn()
-    messages.push(entryMessage(entry, mask))
-  }
-  return messages
 }
 
 const similarExists: ItemStatus = { code: 6, message: 'similar entry already exists' }
@@ -181,7 +165,7 @@ class Batch<Parsed> {
     })
   }
 
-  audit(results: readonly { readonly status: ItemStatus; readonly entry?: EntryRecord | types.Entry }[]): void {
+  audit(results: readonly EntryResult[]): void {
     for (const [index, { status }] of results.entries()) {
       auditItem(this.#call, status, () => entryAuditFields(this.#messages[index]!, this.#mask))
     }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { create, type MessageInitShape } from '@bufbuild/protobuf'
+import { create, fromBinary, type MessageInitShape } from '@bufbuild/protobuf'
 import { entryV1 } from '@plastron/api'
 import type { EntryRecord } from '../datastore/index.ts'
 import { newEntry } from '../datastore/test-datastore.ts'
@@ -19,6 +19,10 @@ describe('the protocol of SyncAuthorizedEntries', () => {
   async function* from(...requests: MessageInitShape<typeof entryV1.SyncAuthorizedEntriesRequestSchema>[]) {
     for (const request of requests) yield create(entryV1.SyncAuthorizedEntriesRequestSchema, request)
   }
+  const answers = async (...of: Parameters<typeof syncAuthorizedEntries>) =>
+    (await collect(syncAuthorizedEntries(...of))).map(({ bytes }) =>
+      fromBinary(entryV1.SyncAuthorizedEntriesResponseSchema, bytes),
+    )
   const refused = async (request: MessageInitShape<typeof entryV1.SyncAuthorizedEntriesRequestSchema>) =>
     (await rejection(collect(syncAuthorizedEntries(from(request), [])))).message
 
@@ -29,28 +33,26 @@ describe('the protocol of SyncAuthorizedEntries', () => {
 
   test('SRV-AGT-022 up to a page of entries is one response with all of them', async () => {
     const entries = stored(3)
-    const responses = await collect(syncAuthorizedEntries(from({}), entries, 3))
+    const responses = await answers(from({}), entries, 3)
     assert.deepEqual(
       responses.map(({ entries, entryRevisions, more }) => [entries.length, entryRevisions.length, more]),
       [[3, 0, false]],
     )
-    assert.equal((await collect(syncAuthorizedEntries(from({}), [], 3))).length, 1)
+    assert.equal((await answers(from({}), [], 3)).length, 1)
   })
 
   test('SRV-AGT-021 SRV-AGT-023 SRV-AGT-024 SRV-AGT-025 a large set comes as revisions in pages, then the asked ones sorted by id; unknown ids are skipped', async () => {
     const entries = stored(10)
     const ids = entries.map(({ id }) => id)
-    const responses = await collect(
-      syncAuthorizedEntries(
-        from(
-          { outputMask: { revisionNumber: true } },
-          { ids: [...ids, 'unknown'], outputMask: { spiffeId: true } },
-          { ids: ['unknown'] },
-          { ids: ids.slice(0, 4) },
-        ),
-        entries,
-        4,
+    const responses = await answers(
+      from(
+        { outputMask: { revisionNumber: true } },
+        { ids: [...ids, 'unknown'], outputMask: { spiffeId: true } },
+        { ids: ['unknown'] },
+        { ids: ids.slice(0, 4) },
       ),
+      entries,
+      4,
     )
     const shape = responses.map(({ entries, entryRevisions, more }) => [entryRevisions.length, entries.length, more])
     assert.deepEqual(shape, [

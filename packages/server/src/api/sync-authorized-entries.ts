@@ -1,11 +1,17 @@
-import { create } from '@bufbuild/protobuf'
-import { entryV1 } from '@plastron/api'
+import type { entryV1 } from '@plastron/api'
+import { EncodedMessage } from '@plastron/runtime'
 import type { EntryRecord } from '../datastore/index.ts'
-import { entryMessage } from './entry-messages.ts'
+import { entryFieldSet, ProtoWriter } from '../encoding/index.ts'
+import { ENTRIES_PER_TURN, writeFewEntries } from './encode-entries.ts'
 import { invalid } from './status.ts'
 
 /** Entries in one response: up to this many are sent whole, more only as revisions. */
-const SYNC_PAGE_SIZE = 500
+const SYNC_PAGE_SIZE = ENTRIES_PER_TURN
+
+/** Numbers of the fields of `SyncAuthorizedEntriesResponse`. */
+const REVISIONS = 1
+const ENTRIES = 2
+const MORE = 3
 
 /**
  * The protocol by which an agent learns its entries without getting all of them each time: a small set is sent whole
@@ -15,30 +21,28 @@ export async function* syncAuthorizedEntries(
   requests: AsyncIterable<entryV1.SyncAuthorizedEntriesRequest>,
   entries: readonly EntryRecord[],
   pageSize: number = SYNC_PAGE_SIZE,
-): AsyncGenerator<entryV1.SyncAuthorizedEntriesResponse> {
+): AsyncGenerator<EncodedMessage> {
   const iterator = requests[Symbol.asyncIterator]()
   const first = await iterator.next()
   if (first.done === true) throw invalid('no request')
   const { ids, outputMask } = first.value
   if (ids.length > 0) throw invalid('specifying IDs on initial request is not supported')
   if (outputMask !== undefined && !outputMask.revisionNumber) throw invalid('revision number cannot be masked')
-  const respond = (page: readonly EntryRecord[], more: boolean): entryV1.SyncAuthorizedEntriesResponse => {
-    const response = create(entryV1.SyncAuthorizedEntriesResponseSchema, { more })
-    response.entries = page.map(entry => entryMessage(entry, outputMask))
-    return response
+  const fields = entryFieldSet(outputMask)
+  const respond = (page: readonly EntryRecord[], more: boolean): EncodedMessage => {
+    const writer = writeFewEntries(page, { field: ENTRIES, fields, keep: true })
+    writer.bool(MORE, more)
+    return new EncodedMessage(writer.finish())
   }
   if (entries.length <= pageSize) {
     yield respond(entries, false)
     return
   }
   for (let start = 0; start < entries.length; start += pageSize) {
-    const entryRevisions = entries
-      .slice(start, start + pageSize)
-      .map(({ id, revision, createdAt }) => ({ id, revisionNumber: BigInt(revision), createdAt: BigInt(createdAt) }))
-    yield create(entryV1.SyncAuthorizedEntriesResponseSchema, {
-      entryRevisions,
-      more: start + pageSize < entries.length,
-    })
+    const writer = new ProtoWriter(64 * Math.min(pageSize, entries.length - start))
+    for (const entry of entries.slice(start, start + pageSize)) writer.message(REVISIONS, entry, writeRevision)
+    writer.bool(MORE, start + pageSize < entries.length)
+    yield new EncodedMessage(writer.finish())
   }
   const byId = new Map(entries.map(entry => [entry.id, entry]))
   for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) {
@@ -49,4 +53,10 @@ export async function* syncAuthorizedEntries(
     for (; found.length - start > pageSize; start += pageSize) yield respond(found.slice(start, start + pageSize), true)
     yield respond(found.slice(start), false)
   }
+}
+
+function writeRevision(writer: ProtoWriter, entry: EntryRecord): void {
+  writer.text(1, entry.id)
+  writer.uint(2, entry.revision)
+  writer.uint(3, entry.createdAt)
 }
