@@ -1,0 +1,31 @@
+import { connect as connectSocket } from 'node:net'
+import { connect as connectTls, type SecureContext } from 'node:tls'
+import { type ConnectionOptions, GrpcConnection } from './grpc-connection.ts'
+
+/** Connects to a Unix socket, without TLS. */
+export function connectUnix(path: string, headers: ConnectionOptions['headers'] = {}): Promise<GrpcConnection> {
+  return new Promise((resolve, reject) => {
+    const socket = connectSocket({ path })
+    socket.once('error', reject)
+    socket.once('connect', () => {
+      socket.off('error', reject)
+      resolve(new GrpcConnection(socket, { scheme: 'http', headers }))
+    })
+  })
+}
+
+/** Connects with TLS, showing the context's certificate if it has one. What is measured is the server, on this machine: it is not verified. */
+export function connectServer(
+  { host, port }: { readonly host: string; readonly port: number },
+  secureContext?: SecureContext,
+): Promise<GrpcConnection> {
+  return new Promise((resolve, reject) => {
+    const options = { host, port, ALPNProtocols: ['h2'], rejectUnauthorized: false, noDelay: true }
+    const socket = connectTls(secureContext === undefined ? options : { ...options, secureContext })
+    socket.once('error', reject)
+    socket.once('secureConnect', () => {
+      socket.off('error', reject)
+      resolve(new GrpcConnection(socket, { scheme: 'https' }))
+    })
+  })
+}

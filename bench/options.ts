@@ -1,0 +1,96 @@
+import { parseArgs } from 'node:util'
+import type { Effort, Line } from './line.ts'
+import { allLines } from './lines/index.ts'
+import { type Program, plastron, spire } from './program.ts'
+import type { Target } from './target.ts'
+
+/** What the command line asks for. */
+export interface BenchOptions {
+  readonly command: 'measure' | 'compare' | 'record' | 'grow'
+  readonly lines: readonly Line[]
+  readonly effort: Effort
+  readonly runs: number
+  /** What is started and measured; the first is what the others are compared with. */
+  readonly programs: readonly Program[]
+  /** What runs already and is measured as it is. */
+  readonly running: Target | undefined
+  readonly json: string | undefined
+}
+
+/** @throws Error when a word or flag is not known. */
+export function parseOptions(args: readonly string[]): BenchOptions {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: {
+      json: { type: 'string' },
+      runs: { type: 'string' },
+      plastron: { type: 'string' },
+      'against-spire': { type: 'string' },
+      'server-socket': { type: 'string' },
+      'server-pid': { type: 'string' },
+      'server-port': { type: 'string', default: '8081' },
+      'agent-socket': { type: 'string' },
+      'agent-pid': { type: 'string' },
+      'trust-domain': { type: 'string', default: 'example.org' },
+    },
+  })
+  const [command, lines, quick] = readWords(positionals)
+  const number = (text: string | undefined) => (text === undefined ? undefined : Number(text))
+  const serverSocket = values['server-socket']
+  const running: Target | undefined =
+    serverSocket === undefined
+      ? undefined
+      : {
+          name: 'the given one',
+          trustDomain: values['trust-domain'],
+          host: '127.0.0.1',
+          port: Number(values['server-port']),
+          serverSocket,
+          serverPid: number(values['server-pid']),
+          agentSocket: values['agent-socket'],
+          agentPid: number(values['agent-pid']),
+        }
+  const against = values['against-spire']
+  return {
+    command,
+    lines,
+    effort: effortOf(quick),
+    runs: number(values.runs) ?? (quick ? 1 : 3),
+    programs:
+      running === undefined ? [plastron(values.plastron), ...(against === undefined ? [] : [spire(against)])] : [],
+    running,
+    json: values.json,
+  }
+}
+
+/** Quick runs do a twentieth of the work. */
+export function effortOf(quick: boolean): Effort {
+  const scale = quick ? 0.05 : 1
+  return {
+    quick,
+    count: full => Math.max(1, Math.round(full * scale)),
+    seconds: full => full * scale,
+  }
+}
+
+function readWords(words: readonly string[]): [BenchOptions['command'], readonly Line[], boolean] {
+  const rest = [...words]
+  let command: BenchOptions['command'] = 'measure'
+  let quick = false
+  let chosen: readonly Line[] | undefined
+  for (let word = rest.shift(); word !== undefined; word = rest.shift()) {
+    if (word === 'quick') quick = true
+    else if (word === 'compare' || word === 'record' || word === 'grow') command = word
+    else if (word === 'only') chosen = (rest.shift() ?? '').split(',').map(lineOf)
+    else throw new Error(`${word} is unknown; see bench/README.md`)
+  }
+  return [command, chosen ?? allLines.filter(line => !(quick && line.slow)), quick]
+}
+
+function lineOf(name: string): Line {
+  const line = allLines.find(one => one.name === name)
+  if (line === undefined)
+    throw new Error(`no line is called ${name}; known: ${allLines.map(one => one.name).join(' ')}`)
+  return line
+}
