@@ -10,7 +10,6 @@ import type {
   ServerWritableStream,
   UntypedHandleCall,
 } from '@grpc/grpc-js'
-import { untilAborted } from '../lifecycle/until-aborted.ts'
 import type { Call } from './call.ts'
 import { toStatus } from './grpc-error.ts'
 import type { Interceptor } from './interceptor.ts'
@@ -118,23 +117,21 @@ async function send(
   messages: AsyncIterable<unknown>,
   call: Call,
 ): Promise<void> {
-  const { signal } = call
   const iterator = messages[Symbol.asyncIterator]()
   let finished = false
   try {
     for (;;) {
-      const next = await untilAborted(
+      const next = await call.untilEnded(
         iterator.next().catch((error: unknown) => {
           finished = true
           throw error
         }),
-        signal,
       )
       if (next.done) {
         finished = true
         break
       }
-      await untilAborted(new Promise<void>(resolve => raw.write(next.value, () => resolve())), signal)
+      await call.untilEnded(new Promise<void>(resolve => raw.write(next.value, () => resolve())))
     }
     if (call.endReason) throw call.endReason
   } finally {

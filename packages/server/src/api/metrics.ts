@@ -1,3 +1,4 @@
+import type { DescMethod } from '@bufbuild/protobuf'
 import { GrpcError, grpcCodeInGo, type Interceptor, type Metrics } from '@plastron/runtime'
 
 const snake = (name: string): string =>
@@ -6,11 +7,23 @@ const snake = (name: string): string =>
     .replace(/([A-Z]+)([A-Z][a-z])/g, '$1_$2')
     .toLowerCase()
 
+/** The name of a method in metrics, made once: a method's description lives as long as the program. */
+const names = new WeakMap<DescMethod, readonly string[]>()
+
+function nameOf(method: DescMethod): readonly string[] {
+  let name = names.get(method)
+  if (name === undefined) {
+    const service = method.parent.typeName.replace(/^(spire\.api\.(server|agent)|plastron\.api\.server)\./, '')
+    name = ['rpc', ...service.split('.').map(snake), snake(method.name)]
+    names.set(method, name)
+  }
+  return name
+}
+
 /** Measures each call under `rpc`, the parts of its service and its method, all in snake case, with its status. */
 export function metricsStage(metrics: Metrics): Interceptor {
   return async (call, next) => {
-    const service = call.method.parent.typeName.replace(/^spire\.api\.(server|agent)\./, '')
-    const measurement = metrics.startCall(['rpc', ...service.split('.').map(snake), snake(call.method.name)])
+    const measurement = metrics.startCall(nameOf(call.method))
     let status = 'OK'
     try {
       await next()

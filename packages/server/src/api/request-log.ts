@@ -6,7 +6,9 @@ import {
   GrpcError,
   grpcCodeInGo,
   type Interceptor,
+  type LogFields,
   type Logger,
+  type LogLevel,
 } from '@plastron/runtime'
 import { callerFields } from './caller.ts'
 
@@ -30,7 +32,7 @@ function methodNames(call: Call): { readonly service: string; readonly method: s
 export function requestLogStage(log: Logger): Interceptor {
   const parent = log.child({ subsystem_name: 'api' })
   return async (call, next) => {
-    const own = lazyChild(parent, () => ({ request_id: randomUUID(), ...methodNames(call), ...callerFields(call) }))
+    const own = new CallLogger(parent, call)
     call.set(callLogKey, own)
     try {
       await next()
@@ -45,21 +47,55 @@ export function requestLogStage(log: Logger): Interceptor {
   }
 }
 
-/** A child logger that is made when it is first needed: most calls log nothing. */
-function lazyChild(parent: Logger, fields: () => Record<string, unknown>): Logger {
-  let made: Logger | undefined
-  const child = (): Logger => {
-    made ??= parent.child(fields())
-    return made
+/** A call's own logger, made when it is first written to: most calls log nothing. */
+class CallLogger implements Logger {
+  readonly #parent: Logger
+  readonly #call: Call
+  #made: Logger | undefined
+
+  constructor(parent: Logger, call: Call) {
+    this.#parent = parent
+    this.#call = call
   }
-  return {
-    error: (message, more) => child().error(message, more),
-    warn: (message, more) => child().warn(message, more),
-    info: (message, more) => child().info(message, more),
-    debug: (message, more) => child().debug(message, more),
-    trace: (message, more) => child().trace(message, more),
-    log: (level, message, more) => child().log(level, message, more),
-    child: more => child().child(more),
-    isEnabled: level => parent.isEnabled(level),
+
+  error(message: string, fields?: LogFields): void {
+    this.#own.error(message, fields)
+  }
+
+  warn(message: string, fields?: LogFields): void {
+    this.#own.warn(message, fields)
+  }
+
+  info(message: string, fields?: LogFields): void {
+    this.#own.info(message, fields)
+  }
+
+  debug(message: string, fields?: LogFields): void {
+    this.#own.debug(message, fields)
+  }
+
+  trace(message: string, fields?: LogFields): void {
+    this.#own.trace(message, fields)
+  }
+
+  log(level: LogLevel, message: string, fields?: LogFields): void {
+    this.#own.log(level, message, fields)
+  }
+
+  child(fields: LogFields): Logger {
+    return this.#own.child(fields)
+  }
+
+  isEnabled(level: LogLevel): boolean {
+    return this.#parent.isEnabled(level)
+  }
+
+  get #own(): Logger {
+    this.#made ??= this.#parent.child({
+      request_id: randomUUID(),
+      ...methodNames(this.#call),
+      ...callerFields(this.#call),
+    })
+    return this.#made
   }
 }
