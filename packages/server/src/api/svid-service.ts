@@ -1,17 +1,25 @@
-import type { svidV1, types } from '@plastron/api'
+import type { svidV1 } from '@plastron/api'
 import { CertificateRequest, PkiError, PublicKey } from '@plastron/pki'
 import { type Call, GrpcError, type Handlers } from '@plastron/runtime'
 import { SpiffeId, type TrustDomain, type X509Bundle } from '@plastron/spiffe'
-import { readRequestKey, svidMessage } from '../attestation/attest-agent.ts'
+import { readRequestKey } from '../attestation/attest-agent.ts'
 import { AuthorityError } from '../authority/authority-error.ts'
 import type { EntryRecord } from '../datastore/index.ts'
 import { IssuanceError } from '../issuance/issuance-error.ts'
-import { type IssuedToken, type Issuer, refuseOverlappingWildcards } from '../issuance/issuer.ts'
+import { type IssuedToken, type IssuedX509, type Issuer, refuseOverlappingWildcards } from '../issuance/issuer.ts'
 import type { Registry } from '../registration/index.ts'
 import { audit, auditItem } from './audit.ts'
 import { callingAgent, downstreamEntry } from './caller.ts'
 import { IdReader } from './ids.ts'
-import { type ItemStatus, invalid, itemFailed, itemOk } from './status.ts'
+import { invalid, itemFailed, itemOk } from './status.ts'
+import {
+  type SvidResult,
+  tokenResponse,
+  type WithHint,
+  witBatchResponse,
+  x509BatchResponse,
+  x509Response,
+} from './svid-messages.ts'
 
 /** What the SVID service works with. */
 export interface SvidServiceOptions {
@@ -36,7 +44,7 @@ export function svidHandlers(options: SvidServiceOptions): Handlers<typeof svidV
     return entry
   }
 
-  const newX509 = async (call: Call, entryId: string, csr: Uint8Array): Promise<types.X509SVID> => {
+  const newX509 = async (call: Call, entryId: string, csr: Uint8Array): Promise<WithHint<IssuedX509>> => {
     if (entryId === '') throw invalid('missing entry ID')
     if (csr.length === 0) throw invalid('missing CSR')
     const entry = entryOf(call, entryId)
@@ -47,7 +55,7 @@ export function svidHandlers(options: SvidServiceOptions): Handlers<typeof svidV
       dnsNames: entry.dnsNames,
       ttlSeconds: entry.x509SvidTtlSeconds,
     })
-    return { ...svidMessage(issued), hint: entry.hint } as types.X509SVID
+    return { issued, hint: entry.hint }
   }
 
   const newWit = async (
@@ -55,7 +63,7 @@ export function svidHandlers(options: SvidServiceOptions): Handlers<typeof svidV
     entryId: string,
     key: Uint8Array,
     signingAlgorithm: string,
-  ): Promise<types.WITSVID> => {
+  ): Promise<WithHint<IssuedToken>> => {
     const entry = entryOf(call, entryId)
     const issued = await issuer.wit({
       id: SpiffeId.parse(entry.spiffeId),
@@ -63,7 +71,7 @@ export function svidHandlers(options: SvidServiceOptions): Handlers<typeof svidV
       signingAlgorithm,
       ttlSeconds: entry.x509SvidTtlSeconds,
     })
-    return { ...tokenMessage(issued), hint: entry.hint } as types.WITSVID
+    return { issued, hint: entry.hint }
   }
 
   /** One result for each item, in order; all of them are worked on at once. */
@@ -73,10 +81,10 @@ export function svidHandlers(options: SvidServiceOptions): Handlers<typeof svidV
     issue: (item: Item) => Promise<Svid>,
     entryId: (item: Item) => string,
     what: string,
-  ): Promise<{ status: ItemStatus; svid?: Svid }[]> =>
+  ): Promise<SvidResult<Svid>[]> =>
     Promise.all(
       items.map(async item => {
-        let result: { status: ItemStatus; svid?: Svid }
+        let result: SvidResult<Svid>
         try {
           result = { status: itemOk, svid: await issue(item) }
         } catch (error) {
@@ -121,7 +129,7 @@ export function svidHandlers(options: SvidServiceOptions): Handlers<typeof svidV
           ttlSeconds: request.ttl,
           ...(csr.subject.isEmpty ? {} : { subject: csr.subject }),
         })
-        return { svid: svidMessage(issued) }
+        return x509Response(issued)
       } catch (error) {
         throw issuanceFailed('failed to sign X509-SVID', error)
       }
@@ -132,7 +140,7 @@ export function svidHandlers(options: SvidServiceOptions): Handlers<typeof svidV
       audit(call, () => ({ spiffe_id: id.toString(), audience: request.audience, ttl: request.ttl }))
       try {
         const issued = await issuer.jwt({ id, audience: request.audience, ttlSeconds: request.ttl })
-        return { svid: tokenMessage(issued) }
+        return tokenResponse(issued)
       } catch (error) {
         throw issuanceFailed('failed to sign JWT-SVID', error)
       }
@@ -148,7 +156,7 @@ export function svidHandlers(options: SvidServiceOptions): Handlers<typeof svidV
           signingAlgorithm: request.signingAlgorithm,
           ttlSeconds: request.ttl,
         })
-        return { svid: tokenMessage(issued) }
+        return tokenResponse(issued)
       } catch (error) {
         throw issuanceFailed('failed to sign WIT-SVID', error)
       }
@@ -157,7 +165,9 @@ export function svidHandlers(options: SvidServiceOptions): Handlers<typeof svidV
     async batchNewX509SVID(request, call) {
       if (request.params.length === 0) throw invalid('missing parameters')
       const issue = (item: svidV1.NewX509SVIDParams) => newX509(call, item.entryId, item.csr)
-      return { results: await each(call, request.params, issue, item => item.entryId, 'failed to sign X509-SVID') }
+      return x509BatchResponse(
+        await each(call, request.params, issue, item => item.entryId, 'failed to sign X509-SVID'),
+      )
     },
 
     async newJWTSVID(request, call) {
@@ -171,7 +181,7 @@ export function svidHandlers(options: SvidServiceOptions): Handlers<typeof svidV
           ttlSeconds: entry.jwtSvidTtlSeconds,
           includeJti: entry.attributes?.jwtSvidIncludeJti ?? false,
         })
-        return { svid: { ...tokenMessage(issued), hint: entry.hint } }
+        return tokenResponse(issued, entry.hint)
       } catch (error) {
         throw issuanceFailed('failed to sign JWT-SVID', error)
       }
@@ -180,7 +190,7 @@ export function svidHandlers(options: SvidServiceOptions): Handlers<typeof svidV
     async batchNewWITSVID(request, call) {
       if (request.params.length === 0) throw invalid('missing parameters')
       const issue = (item: svidV1.NewWITSVIDParams) => newWit(call, item.entryId, item.publicKey, item.signingAlgorithm)
-      return { results: await each(call, request.params, issue, item => item.entryId, 'failed to sign WIT-SVID') }
+      return witBatchResponse(await each(call, request.params, issue, item => item.entryId, 'failed to sign WIT-SVID'))
     },
 
     async newDownstreamX509CA(request, call) {
@@ -205,15 +215,6 @@ function publicKeyOf(spki: Uint8Array): PublicKey {
     return PublicKey.fromSpki(spki)
   } catch (cause) {
     throw invalid('malformed public key', cause)
-  }
-}
-
-function tokenMessage({ id, token, issuedAt, expiresAt }: IssuedToken) {
-  return {
-    token,
-    id: { trustDomain: id.trustDomain.name, path: id.path },
-    issuedAt: BigInt(issuedAt.getTime() / 1000),
-    expiresAt: BigInt(expiresAt.getTime() / 1000),
   }
 }
 
