@@ -6,13 +6,13 @@ import type {
   handleUnaryCall,
   Metadata,
   ServerDuplexStream,
-  ServerReadableStream,
   ServerWritableStream,
   UntypedHandleCall,
 } from '@grpc/grpc-js'
 import type { Call } from './call.ts'
 import { toStatus } from './grpc-error.ts'
 import type { Interceptor } from './interceptor.ts'
+import { requestsOf } from './requests-of.ts'
 
 /** The side of a grpc-js call that is the same for every kind of method. */
 export interface RawCall {
@@ -138,17 +138,4 @@ async function send(
     // A handler that is still waiting is told, and not waited for: it may ignore the signal.
     if (!finished) iterator.return?.().catch(() => undefined)
   }
-}
-
-/** The requests of a streaming call. Leaving the loop early leaves the call open for its answer. */
-async function* requestsOf(
-  raw: ServerReadableStream<Message, unknown> | ServerDuplexStream<Message, unknown>,
-  call: Call,
-): AsyncGenerator<Message, void, undefined> {
-  try {
-    for await (const message of raw.iterator({ destroyOnReturn: false })) yield message as Message
-  } catch (error) {
-    throw call.endReason ?? error
-  }
-  if (call.endReason) throw call.endReason
 }

@@ -9,7 +9,7 @@ import { injectorWithHttp2 } from './grpc-js-internals.ts'
 import { composeInterceptors, type Interceptor } from './interceptor.ts'
 import { type CallRunner, type RawCall, toGrpcJs } from './run-call.ts'
 import { defaultSafeguards, grpcServerOptions, http2ServerOptions, type Safeguards } from './safeguards.ts'
-import { type Handlers, methodDefinition } from './service.ts'
+import { type Handlers, methodDefinition, methodPath } from './service.ts'
 
 /** Options of a {@link GrpcServer}. */
 export interface GrpcServerOptions {
@@ -162,7 +162,7 @@ export class GrpcServer implements AsyncDisposable {
     if (!peer) throw new GrpcError('UNAUTHENTICATED', 'the caller of this connection is not known')
     const deadline = raw.getDeadline()
     const call = new Call({
-      path: `/${method.parent.typeName}/${method.name}`,
+      path: methodPath(method),
       method,
       peer,
       request,

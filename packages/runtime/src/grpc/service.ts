@@ -47,9 +47,17 @@ export type Handler<M extends DescMethod> =
 /** The handlers of a service. A method without one answers `UNIMPLEMENTED`. */
 export type Handlers<S extends DescService> = { [K in keyof S['method']]?: Handler<S['method'][K]> }
 
+/** Made once: what every call is looked up by must not be put together, and hashed, for every call. */
+const paths = new WeakMap<DescMethod, string>()
+
 /** `/package.Service/Method` */
 export function methodPath(method: DescMethod): string {
-  return `/${method.parent.typeName}/${method.name}`
+  let path = paths.get(method)
+  if (path === undefined) {
+    path = `/${method.parent.typeName}/${method.name}`
+    paths.set(method, path)
+  }
+  return path
 }
 
 /** What grpc-js needs to know about a method: its path and how messages become bytes. */
