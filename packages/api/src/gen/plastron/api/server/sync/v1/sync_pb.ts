@@ -16,7 +16,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file plastron/api/server/sync/v1/sync.proto.
  */
 export const file_plastron_api_server_sync_v1_sync: GenFile = /*@__PURE__*/
-  fileDesc("CiZwbGFzdHJvbi9hcGkvc2VydmVyL3N5bmMvdjEvc3luYy5wcm90bxIbcGxhc3Ryb24uYXBpLnNlcnZlci5zeW5jLnYxIi4KCFBvc2l0aW9uEhIKCmhpc3RvcnlfaWQYASABKAwSDgoGbnVtYmVyGAIgASgEIkYKCUFnZW50SW5mbxIPCgd2ZXJzaW9uGAEgASgJEigKBHRpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIn4KDFdhdGNoUmVxdWVzdBI3Cghwb3NpdGlvbhgBIAEoCzIlLnBsYXN0cm9uLmFwaS5zZXJ2ZXIuc3luYy52MS5Qb3NpdGlvbhI1CgVhZ2VudBgCIAEoCzImLnBsYXN0cm9uLmFwaS5zZXJ2ZXIuc3luYy52MS5BZ2VudEluZm8izgIKDVdhdGNoUmVzcG9uc2USLwoLc2VydmVyX3RpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEkQKDnNuYXBzaG90X2JlZ2luGAIgASgLMioucGxhc3Ryb24uYXBpLnNlcnZlci5zeW5jLnYxLlNuYXBzaG90QmVnaW5IABJECg5zbmFwc2hvdF9jaHVuaxgDIAEoCzIqLnBsYXN0cm9uLmFwaS5zZXJ2ZXIuc3luYy52MS5TbmFwc2hvdENodW5rSAASQAoMc25hcHNob3RfZW5kGAQgASgLMigucGxhc3Ryb24uYXBpLnNlcnZlci5zeW5jLnYxLlNuYXBzaG90RW5kSAASMwoFZGVsdGEYBSABKAsyIi5wbGFzdHJvbi5hcGkuc2VydmVyLnN5bmMudjEuRGVsdGFIAEIJCgdjb250ZW50IrwBCg1TbmFwc2hvdEJlZ2luEkEKBnJlYXNvbhgBIAEoDjIxLnBsYXN0cm9uLmFwaS5zZXJ2ZXIuc3luYy52MS5TbmFwc2hvdEJlZ2luLlJlYXNvbiJoCgZSZWFzb24SFgoSUkVBU09OX1VOU1BFQ0lGSUVEEAASCwoHSU5JVElBTBABEhMKD0hJU1RPUllfQ0hBTkdFRBACEgkKBUFIRUFEEAMSCwoHVE9PX09MRBAEEgwKCFRPT19TTE9XEAUiYgoNU25hcHNob3RDaHVuaxInCgdlbnRyaWVzGAEgAygLMhYuc3BpcmUuYXBpLnR5cGVzLkVudHJ5EigKB2J1bmRsZXMYAiADKAsyFy5zcGlyZS5hcGkudHlwZXMuQnVuZGxlInEKC1NuYXBzaG90RW5kEjcKCHBvc2l0aW9uGAEgASgLMiUucGxhc3Ryb24uYXBpLnNlcnZlci5zeW5jLnYxLlBvc2l0aW9uEhMKC2VudHJ5X2NvdW50GAIgASgEEhQKDGJ1bmRsZV9jb3VudBgDIAEoBCKMAgoFRGVsdGESNwoIcG9zaXRpb24YASABKAsyJS5wbGFzdHJvbi5hcGkuc2VydmVyLnN5bmMudjEuUG9zaXRpb24SDAoEbW9yZRgCIAEoCBItCg1hZGRlZF9lbnRyaWVzGAMgAygLMhYuc3BpcmUuYXBpLnR5cGVzLkVudHJ5Ei8KD2NoYW5nZWRfZW50cmllcxgEIAMoCzIWLnNwaXJlLmFwaS50eXBlcy5FbnRyeRIZChFyZW1vdmVkX2VudHJ5X2lkcxgFIAMoCRIoCgdidW5kbGVzGAYgAygLMhcuc3BpcmUuYXBpLnR5cGVzLkJ1bmRsZRIXCg9yZW1vdmVkX2J1bmRsZXMYByADKAkiFAoSR2V0UG9zaXRpb25SZXF1ZXN0In8KE0dldFBvc2l0aW9uUmVzcG9uc2USNwoIcG9zaXRpb24YASABKAsyJS5wbGFzdHJvbi5hcGkuc2VydmVyLnN5bmMudjEuUG9zaXRpb24SLwoLc2VydmVyX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wMtoBCgRTeW5jEmAKBVdhdGNoEikucGxhc3Ryb24uYXBpLnNlcnZlci5zeW5jLnYxLldhdGNoUmVxdWVzdBoqLnBsYXN0cm9uLmFwaS5zZXJ2ZXIuc3luYy52MS5XYXRjaFJlc3BvbnNlMAEScAoLR2V0UG9zaXRpb24SLy5wbGFzdHJvbi5hcGkuc2VydmVyLnN5bmMudjEuR2V0UG9zaXRpb25SZXF1ZXN0GjAucGxhc3Ryb24uYXBpLnNlcnZlci5zeW5jLnYxLkdldFBvc2l0aW9uUmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_timestamp, file_spire_api_types_bundle, file_spire_api_types_entry]);
+  fileDesc("CiZwbGFzdHJvbi9hcGkvc2VydmVyL3N5bmMvdjEvc3luYy5wcm90bxIbcGxhc3Ryb24uYXBpLnNlcnZlci5zeW5jLnYxIi4KCFBvc2l0aW9uEhIKCmhpc3RvcnlfaWQYASABKAwSDgoGbnVtYmVyGAIgASgEIkYKCUFnZW50SW5mbxIPCgd2ZXJzaW9uGAEgASgJEigKBHRpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIn4KDFdhdGNoUmVxdWVzdBI3Cghwb3NpdGlvbhgBIAEoCzIlLnBsYXN0cm9uLmFwaS5zZXJ2ZXIuc3luYy52MS5Qb3NpdGlvbhI1CgVhZ2VudBgCIAEoCzImLnBsYXN0cm9uLmFwaS5zZXJ2ZXIuc3luYy52MS5BZ2VudEluZm8izgIKDVdhdGNoUmVzcG9uc2USLwoLc2VydmVyX3RpbWUYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEkQKDnNuYXBzaG90X2JlZ2luGAIgASgLMioucGxhc3Ryb24uYXBpLnNlcnZlci5zeW5jLnYxLlNuYXBzaG90QmVnaW5IABJECg5zbmFwc2hvdF9jaHVuaxgDIAEoCzIqLnBsYXN0cm9uLmFwaS5zZXJ2ZXIuc3luYy52MS5TbmFwc2hvdENodW5rSAASQAoMc25hcHNob3RfZW5kGAQgASgLMigucGxhc3Ryb24uYXBpLnNlcnZlci5zeW5jLnYxLlNuYXBzaG90RW5kSAASMwoFZGVsdGEYBSABKAsyIi5wbGFzdHJvbi5hcGkuc2VydmVyLnN5bmMudjEuRGVsdGFIAEIJCgdjb250ZW50Is8BCg1TbmFwc2hvdEJlZ2luEkEKBnJlYXNvbhgBIAEoDjIxLnBsYXN0cm9uLmFwaS5zZXJ2ZXIuc3luYy52MS5TbmFwc2hvdEJlZ2luLlJlYXNvbiJ7CgZSZWFzb24SFgoSUkVBU09OX1VOU1BFQ0lGSUVEEAASCwoHSU5JVElBTBABEhMKD0hJU1RPUllfQ0hBTkdFRBACEgkKBUFIRUFEEAMSCwoHVE9PX09MRBAEEgwKCFRPT19TTE9XEAUSEQoNQUdFTlRfQ0hBTkdFRBAGImIKDVNuYXBzaG90Q2h1bmsSJwoHZW50cmllcxgBIAMoCzIWLnNwaXJlLmFwaS50eXBlcy5FbnRyeRIoCgdidW5kbGVzGAIgAygLMhcuc3BpcmUuYXBpLnR5cGVzLkJ1bmRsZSJxCgtTbmFwc2hvdEVuZBI3Cghwb3NpdGlvbhgBIAEoCzIlLnBsYXN0cm9uLmFwaS5zZXJ2ZXIuc3luYy52MS5Qb3NpdGlvbhITCgtlbnRyeV9jb3VudBgCIAEoBBIUCgxidW5kbGVfY291bnQYAyABKAQi1QEKBURlbHRhEjcKCHBvc2l0aW9uGAEgASgLMiUucGxhc3Ryb24uYXBpLnNlcnZlci5zeW5jLnYxLlBvc2l0aW9uEgwKBG1vcmUYAiABKAgSJwoHZW50cmllcxgDIAMoCzIWLnNwaXJlLmFwaS50eXBlcy5FbnRyeRIZChFyZW1vdmVkX2VudHJ5X2lkcxgEIAMoCRIoCgdidW5kbGVzGAUgAygLMhcuc3BpcmUuYXBpLnR5cGVzLkJ1bmRsZRIXCg9yZW1vdmVkX2J1bmRsZXMYBiADKAkiFAoSR2V0UG9zaXRpb25SZXF1ZXN0In8KE0dldFBvc2l0aW9uUmVzcG9uc2USNwoIcG9zaXRpb24YASABKAsyJS5wbGFzdHJvbi5hcGkuc2VydmVyLnN5bmMudjEuUG9zaXRpb24SLwoLc2VydmVyX3RpbWUYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wMtoBCgRTeW5jEmAKBVdhdGNoEikucGxhc3Ryb24uYXBpLnNlcnZlci5zeW5jLnYxLldhdGNoUmVxdWVzdBoqLnBsYXN0cm9uLmFwaS5zZXJ2ZXIuc3luYy52MS5XYXRjaFJlc3BvbnNlMAEScAoLR2V0UG9zaXRpb24SLy5wbGFzdHJvbi5hcGkuc2VydmVyLnN5bmMudjEuR2V0UG9zaXRpb25SZXF1ZXN0GjAucGxhc3Ryb24uYXBpLnNlcnZlci5zeW5jLnYxLkdldFBvc2l0aW9uUmVzcG9uc2ViBnByb3RvMw", [file_google_protobuf_timestamp, file_spire_api_types_bundle, file_spire_api_types_entry]);
 
 /**
  * A place in the server's ordered log of changes.
@@ -210,6 +210,13 @@ export const SnapshotBegin_Reason = {
    * @generated from enum value: TOO_SLOW = 5;
    */
   TOO_SLOW: 5,
+
+  /**
+   * What the agent is, for example its selectors, changed: which entries are its own must be answered anew.
+   *
+   * @generated from enum value: AGENT_CHANGED = 6;
+   */
+  AGENT_CHANGED: 6,
 } as const;
 
 /**
@@ -299,37 +306,30 @@ export type Delta = Message<"plastron.api.server.sync.v1.Delta"> & {
   more: boolean;
 
   /**
-   * Entries that the agent did not have.
+   * Entries that are new or changed; whole. The agent may have them already, in this version or another.
    *
-   * @generated from field: repeated spire.api.types.Entry added_entries = 3;
+   * @generated from field: repeated spire.api.types.Entry entries = 3;
    */
-  addedEntries: Entry[];
+  entries: Entry[];
 
   /**
-   * Entries that the agent has in an older version; whole.
+   * Ids of entries that were deleted or no longer concern the agent. The agent may not have them.
    *
-   * @generated from field: repeated spire.api.types.Entry changed_entries = 4;
-   */
-  changedEntries: Entry[];
-
-  /**
-   * Ids of entries that were deleted or no longer concern the agent.
-   *
-   * @generated from field: repeated string removed_entry_ids = 5;
+   * @generated from field: repeated string removed_entry_ids = 4;
    */
   removedEntryIds: string[];
 
   /**
-   * Bundles that are new or changed; whole, with taints.
+   * Bundles that are new or changed, or that an entry newly federates with; whole, with taints.
    *
-   * @generated from field: repeated spire.api.types.Bundle bundles = 6;
+   * @generated from field: repeated spire.api.types.Bundle bundles = 5;
    */
   bundles: Bundle[];
 
   /**
-   * Names of trust domains whose bundles were deleted or no longer concern the agent.
+   * Names of trust domains whose bundles were deleted. A bundle that merely concerns the agent no longer is not named.
    *
-   * @generated from field: repeated string removed_bundles = 7;
+   * @generated from field: repeated string removed_bundles = 6;
    */
   removedBundles: string[];
 };
