@@ -40,24 +40,24 @@ export interface Effort {
   seconds(full: number): number
 }
 
-/** A line that is ready to be measured again and again. */
-export interface ReadyLine extends AsyncDisposable {
-  run(): Promise<Figures>
+/** What one run measured, by the name of the line. */
+export type RunFigures = Readonly<Record<string, Figures>>
+
+/** Lines that are ready to be measured again and again. */
+export interface ReadyLines extends AsyncDisposable {
+  run(): Promise<RunFigures>
 }
 
-/** One line of the table. */
-export interface Line {
-  readonly name: string
-  /** What is done, in a few words. */
-  readonly work: string
+/** One line of the table, or several that come from the same preparation. */
+export interface LineGroup {
+  /** What is done, in a few words, by the name of the line. */
+  readonly lines: Readonly<Record<string, string>>
   /** Left out of quick runs. */
   readonly slow?: boolean
-  /** Only for servers that push. */
+  /** Only for servers that push changes. */
   readonly pushOnly?: boolean
-  /** Needs a server of its own. */
+  /** Needs programs that it can start. */
   readonly needsProgram?: boolean
-  /** One run each and nothing else running meanwhile, because what is prepared costs much to keep. */
-  readonly alone?: boolean
-  /** Connects, registers, warms up. Undefined: this contestant cannot do it in reasonable time. */
-  prepare(contestant: Contestant, effort: Effort): Promise<ReadyLine | undefined>
+  /** Connects, registers, warms up; without it each run brings its own server. */
+  prepare(contestant: Contestant, effort: Effort): Promise<ReadyLines>
 }

@@ -13,19 +13,14 @@ export interface Load {
 }
 
 /** Runs the load and measures rate, latency of an operation, and the CPU time of the process under test for each item. */
-export async function measure({
-  operations,
-  concurrency,
-  pid,
-  itemsPerOperation = 1,
-  run,
-}: Load): Promise<Required<Pick<Figures, 'perSecond' | 'p50Ms' | 'p99Ms' | 'maxMs'>> & Figures> {
+export async function measure(load: Load): Promise<Figures> {
+  const { operations, concurrency, pid, itemsPerOperation = 1 } = load
   const latencies = new Float64Array(operations)
   const before = pid === undefined ? undefined : processCost(pid)
   const started = performance.now()
   await inParallel(operations, concurrency, async index => {
     const begin = performance.now()
-    await run(index)
+    await load.run(index)
     latencies[index] = performance.now() - begin
   })
   const seconds = (performance.now() - started) / 1000

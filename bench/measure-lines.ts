@@ -1,5 +1,5 @@
 import { type Calibration, calibrate } from './calibration.ts'
-import type { Contestant, Effort, FigureName, Figures, Line, ReadyLine } from './line.ts'
+import type { Contestant, Effort, FigureName, Figures, LineGroup, ReadyLines } from './line.ts'
 
 /** What a line showed for each contestant. */
 export interface LineResult {
@@ -17,59 +17,50 @@ export interface MeasureOptions {
   readonly contestants: readonly Contestant[]
   readonly effort: Effort
   readonly runs: number
-  /** Told of each line when it is done, and of what was left out. */
+  /** Told of each run when it is done. */
   say(text: string): void
 }
 
-/** Measures the lines one after the other, the contestants of a line in turns. */
-export async function measureLines(lines: readonly Line[], options: MeasureOptions): Promise<LineResult[]> {
+/** Measures the groups one after the other, the contestants of each in turns. */
+export async function measureLines(groups: readonly LineGroup[], options: MeasureOptions): Promise<LineResult[]> {
   const results: LineResult[] = []
-  for (const line of lines) {
-    const result = await measureLine(line, options)
-    if (result === undefined) continue
-    results.push(result)
-    for (const [name, figures] of Object.entries(result.medians))
-      options.say(`${line.name.padEnd(18)} ${name.padEnd(10)} ${describe(figures)}`)
-  }
+  for (const group of groups) results.push(...(await measureGroup(group, options)))
   return results
 }
 
-async function measureLine(line: Line, options: MeasureOptions): Promise<LineResult | undefined> {
-  const { effort, runs } = options
-  const contestants = options.contestants.filter(
+async function measureGroup(group: LineGroup, options: MeasureOptions): Promise<LineResult[]> {
+  const { contestants, effort, runs } = options
+  const able = contestants.filter(
     ({ program }) =>
-      !(line.needsProgram && program === undefined) && !(line.pushOnly && program !== undefined && !program.pushes),
+      !(group.needsProgram && program === undefined) && !(group.pushOnly && program !== undefined && !program.pushes),
   )
-  if (contestants.length === 0) return undefined
-  const calibration = await calibrate(effort.count(5_000))
-  const all: Record<string, Figures[]> = {}
-  const record = (name: string, figures: Figures) => {
-    all[name] ??= []
-    all[name].push(figures)
-  }
+  const calibration = await calibrate(effort.quick ? 1_000 : 5_000)
+  const all: Record<string, Record<string, Figures[]>> = {}
+  const names = Object.keys(group.lines)
   try {
-    if (line.alone) {
-      for (let run = 0; run < runs; run++)
-        for (const contestant of contestants) {
-          await using ready = await line.prepare(contestant, effort)
-          if (ready !== undefined) record(contestant.name, await ready.run())
+    await using stack = new AsyncDisposableStack()
+    const prepared: (readonly [string, ReadyLines])[] = []
+    for (const contestant of able) prepared.push([contestant.name, stack.use(await group.prepare(contestant, effort))])
+    for (let run = 0; run < runs; run++)
+      for (const [who, ready] of run % 2 === 0 ? prepared : prepared.toReversed())
+        for (const [line, figures] of Object.entries(await ready.run())) {
+          all[line] ??= {}
+          all[line][who] ??= []
+          all[line][who].push(figures)
+          options.say(`${line.padEnd(24)} ${who.padEnd(10)} ${describe(figures)}`)
         }
-    } else {
-      await using stack = new AsyncDisposableStack()
-      const prepared: (readonly [string, ReadyLine])[] = []
-      for (const contestant of contestants) {
-        const ready = await line.prepare(contestant, effort)
-        if (ready !== undefined) prepared.push([contestant.name, stack.use(ready)])
-      }
-      for (let run = 0; run < runs; run++)
-        for (const [name, ready] of run % 2 === 0 ? prepared : prepared.toReversed()) record(name, await ready.run())
-    }
   } catch (error) {
-    throw new Error(`the line ${line.name} failed`, { cause: error })
+    // One line that fails must not cost the others of a long run.
+    options.say(`${names.join(', ')}: ${error instanceof Error ? error.stack : String(error)}`)
+    process.exitCode = 1
   }
-  const medians: Record<string, Figures> = {}
-  for (const [name, figures] of Object.entries(all)) medians[name] = medianFigures(figures)
-  return { name: line.name, work: line.work, calibration, medians, runs: all }
+  return names.flatMap(name => {
+    const runsOf = all[name]
+    if (runsOf === undefined) return []
+    const inOrder = able.flatMap(({ name: who }) => (runsOf[who] === undefined ? [] : [[who, runsOf[who]] as const]))
+    const medians = Object.fromEntries(inOrder.map(([who, figures]) => [who, medianFigures(figures)]))
+    return [{ name, work: group.lines[name] ?? '', calibration, medians, runs: Object.fromEntries(inOrder) }]
+  })
 }
 
 /** The median of each figure on its own. */

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import type { Effort, Line } from './line.ts'
+import type { Effort, LineGroup } from './line.ts'
 import { allLines } from './lines/index.ts'
 import { type Program, plastron, spire } from './program.ts'
 import type { Target } from './target.ts'
@@ -7,7 +7,7 @@ import type { Target } from './target.ts'
 /** What the command line asks for. */
 export interface BenchOptions {
   readonly command: 'measure' | 'compare' | 'record' | 'grow'
-  readonly lines: readonly Line[]
+  readonly lines: readonly LineGroup[]
   readonly effort: Effort
   readonly runs: number
   /** What is started and measured; the first is what the others are compared with. */
@@ -74,23 +74,24 @@ export function effortOf(quick: boolean): Effort {
   }
 }
 
-function readWords(words: readonly string[]): [BenchOptions['command'], readonly Line[], boolean] {
+function readWords(words: readonly string[]): [BenchOptions['command'], readonly LineGroup[], boolean] {
   const rest = [...words]
   let command: BenchOptions['command'] = 'measure'
   let quick = false
-  let chosen: readonly Line[] | undefined
+  let chosen: readonly LineGroup[] | undefined
   for (let word = rest.shift(); word !== undefined; word = rest.shift()) {
     if (word === 'quick') quick = true
     else if (word === 'compare' || word === 'record' || word === 'grow') command = word
-    else if (word === 'only') chosen = (rest.shift() ?? '').split(',').map(lineOf)
+    else if (word === 'only') chosen = groupsOf((rest.shift() ?? '').split(','))
     else throw new Error(`${word} is unknown; see bench/README.md`)
   }
   return [command, chosen ?? allLines.filter(line => !(quick && line.slow)), quick]
 }
 
-function lineOf(name: string): Line {
-  const line = allLines.find(one => one.name === name)
-  if (line === undefined)
-    throw new Error(`no line is called ${name}; known: ${allLines.map(one => one.name).join(' ')}`)
-  return line
+/** The groups that have the lines; their other lines come with them. */
+function groupsOf(names: readonly string[]): LineGroup[] {
+  const known = allLines.flatMap(group => Object.keys(group.lines))
+  for (const name of names)
+    if (!known.includes(name)) throw new Error(`no line is called ${name}; known: ${known.join(' ')}`)
+  return allLines.filter(group => names.some(name => name in group.lines))
 }

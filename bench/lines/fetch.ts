@@ -1,7 +1,7 @@
 import { workload } from '@plastron/api'
 import { connectUnix } from '../connect.ts'
 import { cycle } from '../keys.ts'
-import type { Contestant, Line } from '../line.ts'
+import type { Contestant, LineGroup } from '../line.ts'
 import { encode, pathOf } from '../rpc.ts'
 import { rateLine } from './rate-line.ts'
 
@@ -36,7 +36,7 @@ export async function untilServed(agentSocket: string): Promise<void> {
   }
 }
 
-const fetchX509 = (name: string, work: string, concurrency: number, items: number): Line =>
+const fetchX509 = (name: string, work: string, concurrency: number, items: number): LineGroup =>
   rateLine({
     name,
     work,
@@ -51,7 +51,7 @@ const fetchX509 = (name: string, work: string, concurrency: number, items: numbe
   })
 
 /** The Workload API: a new stream to its first answer, and a JWT-SVID that the agent holds. */
-export const fetchLines: readonly Line[] = [
+export const fetchLines: readonly LineGroup[] = [
   fetchX509('fetch-x509', 'a new X.509 stream of the Workload API to its first answer, 16 at once', 16, 20_000),
   fetchX509('fetch-x509-1', 'the same, one at a time', 1, 5_000),
   rateLine({

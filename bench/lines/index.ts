@@ -1,7 +1,22 @@
-import type { Line } from '../line.ts'
+import type { LineGroup } from '../line.ts'
+import { agentLines } from './agents.ts'
+import { alikeEntryLines, distinctEntryLines } from './entries.ts'
 import { fetchLines } from './fetch.ts'
+import { holdLines } from './hold.ts'
 import { mintLines } from './mint.ts'
 import { oneAgentLines } from './one-agent.ts'
+import { propagationLines } from './propagation.ts'
+import { startLines } from './start.ts'
 
 /** Every line of the table, in its order. */
-export const allLines: readonly Line[] = [...mintLines, ...oneAgentLines, ...fetchLines]
+export const allLines: readonly LineGroup[] = [
+  ...mintLines,
+  ...oneAgentLines,
+  ...fetchLines,
+  holdLines,
+  distinctEntryLines,
+  alikeEntryLines,
+  ...agentLines,
+  propagationLines,
+  startLines,
+]

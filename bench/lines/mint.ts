@@ -1,13 +1,13 @@
 import { svidV1 } from '@plastron/api'
 import { connectUnix } from '../connect.ts'
 import { certificateRequests, cycle, distinctKeys } from '../keys.ts'
-import type { Line } from '../line.ts'
+import type { LineGroup } from '../line.ts'
 import { encode, pathOf } from '../rpc.ts'
 import { rateLine } from './rate-line.ts'
 
 const { mintX509SVID, mintJWTSVID } = svidV1.SVID.method
 
-const mintX509 = (name: string, work: string, concurrency: number, items: number): Line =>
+const mintX509 = (name: string, work: string, concurrency: number, items: number): LineGroup =>
   rateLine({
     name,
     work,
@@ -24,7 +24,7 @@ const mintX509 = (name: string, work: string, concurrency: number, items: number
   })
 
 /** Issuance on its own, over the admin socket. */
-export const mintLines: readonly Line[] = [
+export const mintLines: readonly LineGroup[] = [
   mintX509('mint-x509', 'an X509-SVID minted over the admin socket, 16 at once', 16, 20_000),
   mintX509('mint-x509-1', 'the same, one at a time', 1, 3_000),
   rateLine({

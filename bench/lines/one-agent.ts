@@ -4,7 +4,7 @@ import { connectUnix } from '../connect.ts'
 import { createEntries, entryOf } from '../entries.ts'
 import type { GrpcConnection } from '../grpc-connection.ts'
 import { certificateRequests, cycle, distinctKeys } from '../keys.ts'
-import type { Contestant, Line } from '../line.ts'
+import type { Contestant, LineGroup } from '../line.ts'
 import { encode, pathOf } from '../rpc.ts'
 import { agentKey, attest } from '../simulated-agent.ts'
 import { rateLine } from './rate-line.ts'
@@ -39,7 +39,7 @@ async function untilGranted(connection: GrpcConnection, entryId: string, csr: Ui
   throw new Error('the server does not grant the agent its entry')
 }
 
-const agentX509 = (name: string, work: string, batch: number, concurrency: number): Line =>
+const agentX509 = (name: string, work: string, batch: number, concurrency: number): LineGroup =>
   rateLine({
     name,
     work,
@@ -67,7 +67,7 @@ const agentX509 = (name: string, work: string, batch: number, concurrency: numbe
   })
 
 /** What one attested agent asks for, over mutual TLS. */
-export const oneAgentLines: readonly Line[] = [
+export const oneAgentLines: readonly LineGroup[] = [
   agentX509('agent-x509', 'an agent asks for one X509-SVID a call, 16 at once', 1, 16),
   agentX509('agent-x509-100', 'an agent asks for 100 X509-SVIDs a call, 4 at once', 100, 4),
   rateLine({
