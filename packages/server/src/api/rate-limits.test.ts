@@ -6,7 +6,7 @@ import { agentV1, bundleV1, entryV1, svidV1, workload } from '@plastron/api'
 import { Call, GrpcError, methodPath, type Peer } from '@plastron/runtime'
 import { FakeClock } from '@plastron/runtime/testing'
 import { rateLimitStage } from './rate-limits.ts'
-import { tlsPeer } from './test-api.ts'
+import { agentId, tlsPeer } from './test-api.ts'
 
 interface Wish {
   readonly request?: Message
@@ -55,7 +55,7 @@ async function code(call: Promise<void>): Promise<string> {
 }
 
 describe('rate limits', () => {
-  test('SRV-API-030 attestation: one a second and address, off by its switch', async () => {
+  test('SRV-API-030 attestation: one a second and anonymous address, off by its switch', async () => {
     const { clock, start, atOnce } = limiter()
     assert.equal(await atOnce(agent.attestAgent, 5), 1)
     assert.equal(await atOnce(agent.attestAgent, 5, { peer: tlsPeer(undefined, { address: '192.0.2.2' }) }), 1)
@@ -89,6 +89,44 @@ describe('rate limits', () => {
     const off = limiter({ signing: false, attestation: false })
     assert.equal(await off.atOnce(bundle.publishJWTAuthority, 600), 500, 'cannot be switched off')
     assert.equal(await off.atOnce(agent.postStatus, 20), 10, 'cannot be switched off')
+  })
+
+  test('SRV-API-038 an identity has its own tokens wherever it calls from, and callers behind one address do not share them', async () => {
+    const { atOnce } = limiter()
+    const as = (name: string, address: string): Wish => ({ peer: tlsPeer(agentId(name), { address }) })
+    assert.equal(await atOnce(agent.renewAgent, 600, as('a', '192.0.2.1')), 500)
+    assert.equal(await atOnce(agent.renewAgent, 600, as('a', '192.0.2.2')), 0, 'another address is no other caller')
+    assert.equal(await atOnce(agent.renewAgent, 600, as('b', '192.0.2.1')), 500, 'an address shared with a busy caller')
+  })
+
+  test('SRV-API-038 whoever has no identity is its address, or its network of IPv6', async () => {
+    const { atOnce } = limiter()
+    const from = (address: string): Wish => ({ peer: tlsPeer(undefined, { address }) })
+    assert.equal(await atOnce(agent.attestAgent, 3, from('192.0.2.1')), 1)
+    assert.equal(await atOnce(agent.attestAgent, 3, from('192.0.2.2')), 1)
+    assert.equal(await atOnce(agent.attestAgent, 3, from('2001:db8::1')), 1)
+    assert.equal(await atOnce(agent.attestAgent, 3, from('2001:db8::2')), 0)
+    assert.equal(await atOnce(agent.attestAgent, 3, from('2001:db8:0:1::1')), 1)
+  })
+
+  test('SRV-API-030 SRV-API-034 SRV-API-035 all callers together are bounded too', async () => {
+    const { atOnce, clock } = limiter()
+    const calls = async (method: DescMethod, callers: number): Promise<number> => {
+      let passed = 0
+      for (let i = 0; i < callers; i++) {
+        const address = `10.0.${i >> 8}.${i & 255}`
+        const peer = method === agent.attestAgent ? tlsPeer(undefined, { address }) : tlsPeer(agentId(`n${i}`))
+        passed += await atOnce(method, 1, { peer })
+      }
+      return passed
+    }
+    for (const method of [agent.attestAgent, agent.postStatus, bundle.publishJWTAuthority]) {
+      assert.equal(await calls(method, 1200), 1000, method.name)
+    }
+    await clock.advance(1000)
+    assert.equal(await calls(agent.attestAgent, 1200), 1000)
+    const off = limiter({ attestation: false })
+    assert.equal(await off.atOnce(agent.attestAgent, 1200), 1200)
   })
 
   test('SRV-API-036 SRV-API-038 nothing else is limited, nor anything over the private socket', async () => {

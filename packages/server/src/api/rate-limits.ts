@@ -10,7 +10,16 @@ import {
   svidV1,
   trustdomainV1,
 } from '@plastron/api'
-import { type Clock, GrpcError, type Interceptor, methodPath, RateLimitError, RateLimiter } from '@plastron/runtime'
+import {
+  addressKey,
+  type Clock,
+  GrpcError,
+  type Interceptor,
+  methodPath,
+  RateLimitError,
+  RateLimiter,
+  type TlsPeer,
+} from '@plastron/runtime'
 
 /** Which limits are on; the keys of the configuration's `ratelimit` block. */
 export interface RateLimitOptions {
@@ -19,9 +28,18 @@ export interface RateLimitOptions {
   readonly clock: Clock
 }
 
+/**
+ * All callers together may attest, publish or post a status so often each second. One machine cannot do more, and callers
+ * are not the same however many there are. Signing has no line here: what it may take is bounded where it is admitted.
+ */
+const ALL_CALLERS_PER_SECOND = 1000
+
 /** A limit of one method: whose tokens, and how many a request costs. */
 interface MethodLimit {
-  readonly limiter: RateLimiter
+  /** One bucket for each caller. */
+  readonly caller: RateLimiter
+  /** One bucket for all of them. */
+  readonly all: RateLimiter | undefined
   readonly cost: (request: Message | undefined) => number
 }
 
@@ -50,10 +68,17 @@ function limits(options: RateLimitOptions): ReadonlyMap<string, MethodLimit | un
     trustdomainV1.TrustDomain,
   ]
   for (const service of services) for (const method of service.methods) table.set(methodPath(method), undefined)
-  const limit = (method: Parameters<typeof methodPath>[0], shared: RateLimiter, cost: Cost = one): void => {
-    table.set(methodPath(method), { limiter: shared, cost })
+  const limit = (
+    method: Parameters<typeof methodPath>[0],
+    caller: RateLimiter,
+    cost: Cost = one,
+    all?: RateLimiter,
+  ): void => {
+    table.set(methodPath(method), { caller, all, cost })
   }
-  if (options.attestation) limit(agentV1.Agent.method.attestAgent, limiter(1))
+  if (options.attestation) {
+    limit(agentV1.Agent.method.attestAgent, limiter(1), one, limiter(ALL_CALLERS_PER_SECOND))
+  }
   if (options.signing) {
     const signing = limiter(500)
     limit(svidV1.SVID.method.batchNewX509SVID, signing, items)
@@ -63,14 +88,21 @@ function limits(options: RateLimitOptions): ReadonlyMap<string, MethodLimit | un
     limit(svidV1.SVID.method.batchNewWITSVID, limiter(500), items)
   }
   const publishing = limiter(500)
-  limit(bundleV1.Bundle.method.publishJWTAuthority, publishing)
-  limit(bundleV1.Bundle.method.publishWITAuthority, publishing)
-  limit(agentV1.Agent.method.postStatus, limiter(10))
+  const allPublishing = limiter(ALL_CALLERS_PER_SECOND)
+  limit(bundleV1.Bundle.method.publishJWTAuthority, publishing, one, allPublishing)
+  limit(bundleV1.Bundle.method.publishWITAuthority, publishing, one, allPublishing)
+  limit(agentV1.Agent.method.postStatus, limiter(10), one, limiter(ALL_CALLERS_PER_SECOND))
   return table
 }
 
+/** What counts as one caller: who proved an identity is that identity, wherever it calls from; anybody else its address. */
+function callerKey({ identity, address }: TlsPeer): string {
+  return identity === undefined ? addressKey(address) : identity.spiffeId.toString()
+}
+
 /**
- * Makes callers over TCP wait for their turn, by address. A call that asks for more than can ever be had, or that
+ * Makes callers over TCP wait for their turn, each identity by itself and anonymous ones by address (that which a trusted
+ * proxy names, where there is one). A call that asks for more than can ever be had, or that
  * would wait longer than its caller, is refused with `RESOURCE_EXHAUSTED`.
  */
 export function rateLimitStage(options: RateLimitOptions): Interceptor {
@@ -79,10 +111,15 @@ export function rateLimitStage(options: RateLimitOptions): Interceptor {
     if (!table.has(call.path)) throw new GrpcError('INTERNAL', 'rate limiting misconfigured')
     const limit = table.get(call.path)
     if (limit !== undefined && call.peer.kind === 'tls') {
-      const { deadline, signal, peer } = call
-      const deadlineMs = deadline === undefined ? undefined : deadline.getTime() - options.clock.now().getTime()
+      const { deadline, peer } = call
+      const cost = limit.cost(call.request)
+      const wait = (limiter: RateLimiter, key: string): Promise<void> => {
+        const deadlineMs = deadline === undefined ? undefined : deadline.getTime() - options.clock.now().getTime()
+        return limiter.wait(key, cost, { signal: call.signal, deadlineMs })
+      }
       try {
-        await limit.limiter.wait(peer.address, limit.cost(call.request), { signal, deadlineMs })
+        await wait(limit.caller, callerKey(peer))
+        if (limit.all !== undefined) await wait(limit.all, '')
       } catch (error) {
         if (!(error instanceof RateLimitError)) throw error
         throw new GrpcError('RESOURCE_EXHAUSTED', `rejecting request due to rate limiting: ${error.message}`, {
