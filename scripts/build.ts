@@ -1,11 +1,12 @@
 // npm run build: makes packages/<name>/dist, each a complete package to publish (`npm pack ./packages/<name>/dist`):
 //   libraries: JavaScript and declarations from tsc, one module per source file;
-//   plastron:  the launchers of bin/ and the bundled executables: an entry each, and the chunks they share.
+//   plastron:  the launchers of bin/, the bundled executables, and these as V8 compiled them.
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { bundleExecutables } from './bundle.ts'
+import { recordCompiledForms } from './compiled-forms.ts'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const libraries = ['pki', 'api', 'spiffe', 'runtime', 'server', 'agent']
@@ -71,6 +72,7 @@ writeManifest('plastron', {
   files: ['bin', 'lib'],
 } as Manifest)
 copyDocuments('plastron')
+await recordCompiledForms(join(plastron, 'dist'))
 process.stdout.write(`built ${[...libraries, 'plastron'].map(name => `packages/${name}/dist`).join(' ')}\n`)
 
 function fail(message: string): never {

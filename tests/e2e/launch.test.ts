@@ -12,27 +12,38 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs'
-import { availableParallelism, tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { availableParallelism, homedir, tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 
-const launcher = join(import.meta.dirname, '../../packages/plastron/bin/launch.js')
+const launchers = join(import.meta.dirname, '../../packages/plastron/bin')
 const isRoot = process.getuid?.() === 0
 /** Somebody who is not root. */
 const nobody = 65_534
 
 const probe = `
+const hashes = Array.from({ length: 200 }, () => new Promise(resolve => pbkdf2('x', 'y', 100, 32, 'sha256', resolve)))
+Promise.all(hashes).then(() => {
+  const names = readdirSync('/proc/self/task').map(task => readFileSync(\`/proc/self/task/\${task}/comm\`, 'utf8').trim())
+  console.log(JSON.stringify({
+    threads: names.filter(name => name === 'libuv-worker').length,
+    cache: module_.getCompileCacheDir() ?? null,
+    sigusr1: process.listenerCount('SIGUSR1'),
+  }))
+})
+`
+const sources = {
+  'src/probe-main.ts': `
 import { pbkdf2 } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
-import module from 'node:module'
-await Promise.all(Array.from({ length: 200 }, () => new Promise(resolve => pbkdf2('x', 'y', 100, 32, 'sha256', resolve))))
-const names = readdirSync('/proc/self/task').map(task => readFileSync(\`/proc/self/task/\${task}/comm\`, 'utf8').trim())
-console.log(JSON.stringify({
-  threads: names.filter(name => name === 'libuv-worker').length,
-  cache: module.getCompileCacheDir() ?? null,
-  sigusr1: process.listenerCount('SIGUSR1'),
-}))
-`
+import module_ from 'node:module'
+${probe}`,
+  'lib/probe-main.js': `
+const { pbkdf2 } = require('node:crypto')
+const { readdirSync, readFileSync } = require('node:fs')
+const module_ = require('node:module')
+${probe}`,
+}
 
 interface House {
   readonly root: string
@@ -44,24 +55,26 @@ interface House {
 }
 
 /** A checkout, or an installed package if \`built\`, with the real launcher and a program that tells what it finds. */
-function house(t: TestContext, built: boolean): House {
-  const root = mkdtempSync(join(tmpdir(), 'plastron-launch-'))
+function house(t: TestContext, built: boolean, above = tmpdir()): House {
+  const root = mkdtempSync(join(above, 'plastron-launch-'))
   t.after(() => rmSync(root, { recursive: true }))
   const bin = join(root, 'packages/plastron/bin')
-  const program = join(root, 'packages/plastron', built ? 'lib/probe-main.js' : 'src/probe-main.ts')
+  const source = built ? 'lib/probe-main.js' : 'src/probe-main.ts'
+  const program = join(root, 'packages/plastron', source)
   mkdirSync(join(program, '..'), { recursive: true })
   mkdirSync(bin, { recursive: true })
   mkdirSync(join(root, 'home'))
-  cpSync(launcher, join(bin, 'launch.js'))
+  cpSync(launchers, bin, { recursive: true })
   writeFileSync(join(root, 'package.json'), '{"type":"module"}')
-  writeFileSync(join(bin, 'probe.js'), `import { launch } from './launch.js'\nawait launch('probe')\n`)
-  writeFileSync(program, probe)
+  writeFileSync(join(program, '../package.json'), `{"type":"${built ? 'commonjs' : 'module'}"}`)
+  writeFileSync(join(bin, 'probe.js'), `require('./launch.js').launch('probe')\n`)
+  writeFileSync(program, sources[source])
   const own = (path: string): void => {
     if (!isRoot) return
     chownSync(path, nobody, nobody)
     if (lstatSync(path).isDirectory()) for (const name of readdirSync(path)) own(join(path, name))
   }
-  own(root)
+  if (above === tmpdir()) own(root)
   return {
     root,
     cache: built ? join(root, 'home/.cache/plastron-compile-cache') : join(root, 'node_modules/.cache/plastron'),
@@ -112,7 +125,7 @@ for (const built of [false, true]) {
     assert.equal((await run(user)).cache, null)
   })
 
-  test(`the compile cache of ${kind} is off as root, and in a folder of somebody else`, {
+  test(`the compile cache of ${kind} is off as root where others own a folder above it, and in a folder of somebody else`, {
     skip: !isRoot && 'only root can be root',
   }, async t => {
     const { cache, run } = house(t, built)
@@ -122,6 +135,22 @@ for (const built of [false, true]) {
     chmodSync(cache, 0o755)
     assert.equal((await run(user)).cache, null)
   })
+}
+
+test("root's compile cache is on where nobody else owns a folder above it", {
+  skip: !(isRoot && isRootsAlone(homedir())) && 'needs root with a home of its own',
+}, async t => {
+  for (const built of [false, true]) {
+    const { cache, root, run } = house(t, built, homedir())
+    assert.ok((await run(undefined)).cache?.startsWith(cache))
+    chmodSync(root, 0o777)
+    assert.equal((await run(undefined)).cache, null)
+  }
+})
+
+function isRootsAlone(path: string): boolean {
+  const { uid, mode } = lstatSync(path)
+  return uid === 0 && (mode & 0o022) === 0 && (path === dirname(path) || isRootsAlone(dirname(path)))
 }
 
 test('an installed package without a home has no compile cache', async t => {

@@ -1,4 +1,4 @@
 #!/usr/bin/env node
-import { launch } from './launch.js'
+'use strict'
 
-await launch('server')
+require('./launch.js').launch('server')

@@ -1,4 +1,4 @@
 #!/usr/bin/env node
-import { launch } from './launch.js'
+'use strict'
 
-await launch('plastron')
+require('./launch.js').launch('plastron')

@@ -1,9 +1,5 @@
 import { agentCommands } from '@plastron/agent/cli'
-import { processStreams, runCommandTree } from '@plastron/runtime/cli'
+import { runProgram } from '@plastron/runtime/program'
 import { version } from './version.ts'
 
-process.exitCode = await runCommandTree(
-  { program: 'plastron-agent', version, commands: agentCommands },
-  process.argv.slice(2),
-  processStreams(),
-)
+runProgram({ program: 'plastron-agent', version, commands: agentCommands })

@@ -148,4 +148,4 @@ async function main(port: MessagePort, options: WorkerOptions): Promise<void> {
   thread.send({ kind: 'open', history: open.history, backedUpTo: open.backedUpTo })
 }
 
-if (parentPort !== null) await main(parentPort, workerData as WorkerOptions)
+if (parentPort !== null) void main(parentPort, workerData as WorkerOptions)
