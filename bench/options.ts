@@ -6,7 +6,7 @@ import type { Target } from './target.ts'
 
 /** What the command line asks for. */
 export interface BenchOptions {
-  readonly command: 'measure' | 'compare' | 'record' | 'grow'
+  readonly command: 'measure' | 'compare' | 'record'
   readonly lines: readonly LineGroup[]
   readonly effort: Effort
   readonly runs: number
@@ -81,7 +81,7 @@ function readWords(words: readonly string[]): [BenchOptions['command'], readonly
   let chosen: readonly LineGroup[] | undefined
   for (let word = rest.shift(); word !== undefined; word = rest.shift()) {
     if (word === 'quick') quick = true
-    else if (word === 'compare' || word === 'record' || word === 'grow') command = word
+    else if (word === 'compare' || word === 'record') command = word
     else if (word === 'only') chosen = groupsOf((rest.shift() ?? '').split(','))
     else throw new Error(`${word} is unknown; see bench/README.md`)
   }

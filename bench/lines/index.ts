@@ -1,5 +1,6 @@
 import type { LineGroup } from '../line.ts'
 import { agentLines } from './agents.ts'
+import { commandLines } from './command.ts'
 import { alikeEntryLines, distinctEntryLines } from './entries.ts'
 import { fetchLines } from './fetch.ts'
 import { holdLines } from './hold.ts'
@@ -19,4 +20,5 @@ export const allLines: readonly LineGroup[] = [
   ...agentLines,
   propagationLines,
   startLines,
+  commandLines,
 ]
