@@ -1,10 +1,9 @@
-import { readFileSync } from 'node:fs'
 import { type Call, type Clock, GrpcError, type Logger, type UnixPeer } from '@plastron/runtime'
 import { isAgentError, reasonOf } from '../agent-error.ts'
-import { attestWorkload } from '../attestation/workload/attest-workload.ts'
+import { attestWorkload, attestWorkloadNow } from '../attestation/workload/attest-workload.ts'
 import { type Selector, selectorKey } from '../entries/selector.ts'
-import { parseProcStatus } from '../plugins/workload-attestor/unix/proc-status.ts'
-import type { WorkloadAttestor } from '../plugins/workload-attestor/workload-attestor.ts'
+import { type ProcessOwner, parseProcStatus } from '../plugins/workload-attestor/unix/proc-status.ts'
+import type { ProcessSnapshot, WorkloadAttestor } from '../plugins/workload-attestor/workload-attestor.ts'
 
 /** A workload that calls. */
 export interface Caller {
@@ -20,18 +19,18 @@ export interface CallersOptions {
   readonly attestors: readonly WorkloadAttestor[]
   readonly clock: Clock
   readonly log: Logger
-  /** Reads `/proc/PID/status`. Default: the real one. */
-  readonly readStatus?: ((pid: number) => string) | undefined
+  /** Reads `/proc/PID/status` of a caller. Default: the real one. */
+  readonly readStatus?: ((peer: UnixPeer) => string) | undefined
 }
 
 /** Finds out who makes a call. */
 export class Callers {
   readonly #options: CallersOptions
-  readonly #readStatus: (pid: number) => string
+  readonly #readStatus: (peer: UnixPeer) => string
 
   constructor(options: CallersOptions) {
     this.#options = options
-    this.#readStatus = options.readStatus ?? (pid => readFileSync(`/proc/${pid}/status`, 'utf8'))
+    this.#readStatus = options.readStatus ?? (({ process: held }) => held.status())
   }
 
   /**
@@ -43,14 +42,16 @@ export class Callers {
   async identify(call: Call): Promise<Caller> {
     const { peer } = call
     if (peer.kind !== 'unix') throw new GrpcError('UNAUTHENTICATED', 'the caller is not a local process')
-    const selectors = await this.#attest(peer, call.signal)
-    this.#assertSame(peer)
-    return {
-      pid: peer.pid,
-      selectors,
-      selectorKeys: new Set(selectors.map(selectorKey)),
-      isSelf: peer.pid === process.pid,
+    const now = new Snapshot(peer, this.#readStatus)
+    let selectors = attestWorkloadNow(now, this.#options.attestors)
+    if (selectors === undefined) {
+      selectors = await this.#attest(peer, call.signal)
+      this.#assertSame(peer, new Snapshot(peer, this.#readStatus))
+    } else {
+      // No time has passed: what the attestors saw is what counts.
+      this.#assertSame(peer, now)
     }
+    return { pid: peer.pid, selectors, selectorKeys: keysOf(selectors), isSelf: peer.pid === process.pid }
   }
 
   async #attest(peer: UnixPeer, signal: AbortSignal): Promise<readonly Selector[]> {
@@ -71,10 +72,10 @@ export class Callers {
   }
 
   /** A setuid program that inherited the connection is the same process, but not the one that connected. */
-  #assertSame({ pid, uid, gid, process: held }: UnixPeer): void {
+  #assertSame({ pid, uid, gid, process: held }: UnixPeer, snapshot: ProcessSnapshot): void {
     let reason: string
     try {
-      const owner = parseProcStatus(this.#readStatus(pid))
+      const owner = snapshot.owner()
       if (owner.uid === uid && owner.gid === gid && held.isAlive()) return
       reason = held.isAlive() ? 'it acts as another user or group now' : 'it has ended'
     } catch (error) {
@@ -83,4 +84,37 @@ export class Callers {
     this.#options.log.warn('The process that connected cannot be verified any more', { pid, error: reason })
     throw new GrpcError('UNAUTHENTICATED', 'could not verify existence of the original caller')
   }
+}
+
+/** Reads the status of a caller when it is first asked for, and once. */
+class Snapshot implements ProcessSnapshot {
+  readonly #peer: UnixPeer
+  readonly #readStatus: (peer: UnixPeer) => string
+  #owner: ProcessOwner | undefined
+
+  constructor(peer: UnixPeer, readStatus: (peer: UnixPeer) => string) {
+    this.#peer = peer
+    this.#readStatus = readStatus
+  }
+
+  get pid(): number {
+    return this.#peer.pid
+  }
+
+  owner(): ProcessOwner {
+    this.#owner ??= parseProcStatus(this.#readStatus(this.#peer))
+    return this.#owner
+  }
+}
+
+const keys = new WeakMap<readonly Selector[], ReadonlySet<string>>()
+
+/** The same set for the same list, so that what is derived from the set can be remembered with it. */
+function keysOf(selectors: readonly Selector[]): ReadonlySet<string> {
+  let found = keys.get(selectors)
+  if (found === undefined) {
+    found = new Set(selectors.map(selectorKey))
+    keys.set(selectors, found)
+  }
+  return found
 }

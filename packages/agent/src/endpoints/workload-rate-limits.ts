@@ -36,9 +36,16 @@ export class WorkloadRateLimits {
   }
 }
 
+const buckets = new WeakMap<ReadonlySet<string>, string>()
+
 function bucketOf({ selectorKeys }: Caller): string {
   if (selectorKeys.size === 0) return '<unattested>'
-  return createHash('sha256')
-    .update([...selectorKeys].sort().join('\0'))
-    .digest('base64')
+  let bucket = buckets.get(selectorKeys)
+  if (bucket === undefined) {
+    bucket = createHash('sha256')
+      .update([...selectorKeys].sort().join('\0'))
+      .digest('base64')
+    buckets.set(selectorKeys, bucket)
+  }
+  return bucket
 }

@@ -4,6 +4,7 @@ import type { AgentEntry } from '../entries/agent-entry.ts'
 export class EntryIndex {
   /** Every entry under the one of its selectors that the fewest entries have. */
   readonly #bySelector = new Map<string, AgentEntry[]>()
+  readonly #matches = new WeakMap<ReadonlySet<string>, readonly AgentEntry[]>()
 
   /** Entries for SVID stores are left out: no socket serves them (AGT-STORE-001). */
   constructor(entries: Iterable<AgentEntry>) {
@@ -18,8 +19,20 @@ export class EntryIndex {
     }
   }
 
-  /** Matching entries by id in ascending order; the first one is the default identity (AGT-WL-018). */
+  /**
+   * Matching entries by id in ascending order; the first one is the default identity (AGT-WL-018). The same list for the same set, which must not
+   * change.
+   */
   match(selectorKeys: ReadonlySet<string>): readonly AgentEntry[] {
+    let matching = this.#matches.get(selectorKeys)
+    if (matching === undefined) {
+      matching = this.#find(selectorKeys)
+      this.#matches.set(selectorKeys, matching)
+    }
+    return matching
+  }
+
+  #find(selectorKeys: ReadonlySet<string>): readonly AgentEntry[] {
     const found: AgentEntry[] = []
     for (const key of selectorKeys) {
       for (const entry of this.#bySelector.get(key) ?? []) {

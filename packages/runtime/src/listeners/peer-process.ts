@@ -1,6 +1,13 @@
-import { closeSync, readFileSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, readSync } from 'node:fs'
 import { Errno, hasExited, peerPidfd, pidfdOpen, SystemCallError } from './linux-process.ts'
 import { ListenerError } from './listener-error.ts'
+
+/** Open status files of all held processes together. Further processes have theirs opened at every reading. */
+const MAX_OPEN_STATUS_FILES = 1000
+let openStatusFiles = 0
+
+/** The status of a process without thousands of supplementary groups fits in. */
+const statusBytes = Buffer.allocUnsafeSlow(8 * 1024)
 
 /**
  * The process at the other end of a Unix socket, held by a pidfd: as long as this is open, its number cannot come to mean another process
@@ -11,6 +18,8 @@ export class PeerProcess implements Disposable {
   /** When the process started, in the kernel's clock ticks since boot; the same pid with another start is another process. */
   readonly startTime: string
   #pidfd: number | undefined
+  #statusFile: number | undefined
+  #wasRead = false
 
   private constructor(pid: number, pidfd: number, startTime: string) {
     this.pid = pid
@@ -46,8 +55,39 @@ export class PeerProcess implements Disposable {
     return this.#pidfd !== undefined && !hasExited(this.#pidfd)
   }
 
+  /**
+   * What `/proc/PID/status` says now, each byte as one character: read it for its numbers, not for names. About this process only if
+   * {@link isAlive} is true afterwards. The file stays open with the process from the second reading on, which halves the cost of those that
+   * follow: who asks once, as most do, costs no further descriptor.
+   *
+   * @throws Error when the process is gone, or has been let go of
+   */
+  status(): string {
+    if (this.#pidfd === undefined) throw new Error('the process is not held any more')
+    if (this.#statusFile !== undefined) return readStatus(this.#statusFile)
+    const file = openSync(`/proc/${this.pid}/status`, 'r')
+    let kept = false
+    try {
+      const text = readStatus(file)
+      if (this.#wasRead && openStatusFiles < MAX_OPEN_STATUS_FILES) {
+        openStatusFiles += 1
+        this.#statusFile = file
+        kept = true
+      }
+      this.#wasRead = true
+      return text
+    } finally {
+      if (!kept) closeSync(file)
+    }
+  }
+
   /** Lets go of the process. Afterwards {@link isAlive} is false. */
   [Symbol.dispose](): void {
+    if (this.#statusFile !== undefined) {
+      closeSync(this.#statusFile)
+      this.#statusFile = undefined
+      openStatusFiles -= 1
+    }
     if (this.#pidfd === undefined) return
     closeSync(this.#pidfd)
     this.#pidfd = undefined
@@ -71,4 +111,14 @@ function readStartTime(pid: number): string {
   const startTime = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
   if (!startTime || !/^\d+$/.test(startTime)) throw new Error(`/proc/${pid}/stat has no start time`)
   return startTime
+}
+
+/** The kernel writes the text anew for every reading that begins at 0, and ends it with a reading that does not fill the buffer. */
+function readStatus(file: number): string {
+  let text = ''
+  for (;;) {
+    const read = readSync(file, statusBytes, 0, statusBytes.length, text.length)
+    text += statusBytes.latin1Slice(0, read)
+    if (read < statusBytes.length) return text
+  }
 }

@@ -7,17 +7,37 @@ export interface ProcessOwner {
   readonly supplementaryGids: readonly number[]
 }
 
+/** Owners by the lines that name them: most processes that call act as one of a few users. */
+const known = new Map<string, ProcessOwner>()
+const MAX_KNOWN = 1000
+/** A process can have 65,536 groups; such lines are not kept. */
+const MAX_KNOWN_LENGTH = 1000
+
 /**
  * Reads the lines `Uid:`, `Gid:` and `Groups:` of `/proc/PID/status`. Only whole lines count, so that a process that gives itself a name with a
- * line break in it says nothing about its owner (the kernel escapes it besides).
+ * line break in it says nothing about its owner (the kernel escapes it besides). Texts with the same lines usually give the same object.
  *
  * @throws {TypeError} if one of them is missing, appears twice or is not numbers
  */
 export function parseProcStatus(text: string): ProcessOwner {
-  const uids = numbersOf(text, 'Uid', 4)
-  const gids = numbersOf(text, 'Gid', 4)
-  // In both lines: real, effective, saved, file system.
-  return { uid: uids[1]!, gid: gids[1]!, supplementaryGids: numbersOf(text, 'Groups', 0) }
+  const uid = beginOf(text, 'Uid')
+  const gid = beginOf(text, 'Gid')
+  const groups = beginOf(text, 'Groups')
+  // Every kernel writes them in this order; what comes in another is read anew each time.
+  const lines = uid < gid && gid < groups ? text.slice(uid, endOf(text, groups)) : undefined
+  const held = lines === undefined ? undefined : known.get(lines)
+  if (held !== undefined) return held
+  const owner = {
+    // In both lines: real, effective, saved, file system.
+    uid: numbersOf(text, 'Uid', uid, 4)[1]!,
+    gid: numbersOf(text, 'Gid', gid, 4)[1]!,
+    supplementaryGids: numbersOf(text, 'Groups', groups, 0),
+  }
+  if (lines !== undefined && lines.length <= MAX_KNOWN_LENGTH) {
+    if (known.size >= MAX_KNOWN) known.clear()
+    known.set(lines, owner)
+  }
+  return owner
 }
 
 /**
@@ -34,16 +54,27 @@ export function parseStartTime(stat: string): bigint {
   return BigInt(startTime)
 }
 
-function numbersOf(text: string, key: string, atLeast: number): number[] {
-  const begin = text.indexOf(`\n${key}:`)
-  if (begin < 0) throw new TypeError(`status of the process has no line "${key}"`)
-  if (text.includes(`\n${key}:`, begin + 1) || text.startsWith(`${key}:`)) {
-    throw new TypeError(`status of the process has two lines "${key}"`)
-  }
-  const end = text.indexOf('\n', begin + 1)
-  const values = text.slice(begin + key.length + 2, end < 0 ? undefined : end).match(/[^ \t]+/g) ?? []
+function numbersOf(text: string, key: string, begin: number, atLeast: number): number[] {
+  const values = text.slice(begin + key.length + 2, endOf(text, begin)).match(/[^ \t]+/g) ?? []
   if (values.length < atLeast || !values.every(value => /^\d{1,10}$/.test(value) && Number(value) < 2 ** 32)) {
     throw new TypeError(`line "${key}" in the status of the process is not numbers`)
   }
   return values.map(Number)
+}
+
+/** Where the line break before the only line of this name is. */
+function beginOf(text: string, key: string): number {
+  const start = `\n${key}:`
+  const begin = text.indexOf(start)
+  if (begin < 0) throw new TypeError(`status of the process has no line "${key}"`)
+  if (text.includes(start, begin + 1) || text.startsWith(`${key}:`)) {
+    throw new TypeError(`status of the process has two lines "${key}"`)
+  }
+  return begin
+}
+
+/** Where the line ends that the line break at `begin` begins. */
+function endOf(text: string, begin: number): number {
+  const end = text.indexOf('\n', begin + 1)
+  return end < 0 ? text.length : end
 }
