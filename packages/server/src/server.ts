@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { agentV1, bundleV1, debugV1, entryV1, health, localauthorityV1, loggerV1, svidV1 } from '@plastron/api'
 import {
   Catalog,
@@ -35,7 +36,9 @@ import { openSqliteDatastore } from './datastore/index.ts'
 import { Endpoints } from './endpoints/endpoints.ts'
 import { RegistryBundles } from './endpoints/registry-bundles.ts'
 import { ServerSvid } from './endpoints/server-svid.ts'
+import { Admission } from './issuance/admission.ts'
 import { Issuer } from './issuance/issuer.ts'
+import { claimOf } from './issuance/signing-claim.ts'
 import { maintenanceTasks } from './maintenance.ts'
 import { keyManagers, nodeAttestors } from './plugins/built-in.ts'
 import { openRegistry, type Registry } from './registration/index.ts'
@@ -155,7 +158,9 @@ export async function startServer(config: ServerConfig, host: ServerHost): Promi
   const ownBundle = () => bundles.getX509Bundle(config.trustDomain) ?? new X509Bundle(config.trustDomain, [])
   signal.throwIfAborted()
 
+  const admission = new Admission({ clock, metrics, maxInFlight: 4 * availableParallelism() })
   const attestation: AgentAttestationOptions = {
+    admission,
     trustDomain: config.trustDomain,
     datastore,
     registry,
@@ -205,12 +210,12 @@ export async function startServer(config: ServerConfig, host: ServerHost): Promi
             if (agent.canReattest) throw denied(call.path, 'AGENT_MUST_REATTEST')
             const csr = request.params?.csr ?? new Uint8Array()
             auditRenewal(call, csr)
-            return { svid: svidMessage(await renewAgent(attestation, agent.id, csr)) }
+            return { svid: svidMessage(await renewAgent(attestation, agent.id, csr, claimOf(call))) }
           },
         })
         .add(entryV1.Entry, entryHandlers(common))
         .add(bundleV1.Bundle, bundleHandlers(common))
-        .add(svidV1.SVID, svidHandlers({ trustDomain: config.trustDomain, registry, issuer, ownBundle }))
+        .add(svidV1.SVID, svidHandlers({ trustDomain: config.trustDomain, registry, issuer, admission, ownBundle }))
         .add(localauthorityV1.LocalAuthority, localAuthorityHandlers(authorities))
     },
     addLocalServices: server => {

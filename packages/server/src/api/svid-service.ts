@@ -5,8 +5,10 @@ import { SpiffeId, type TrustDomain, type X509Bundle } from '@plastron/spiffe'
 import { readRequestKey } from '../attestation/attest-agent.ts'
 import { AuthorityError } from '../authority/authority-error.ts'
 import type { EntryRecord } from '../datastore/index.ts'
+import type { Admission } from '../issuance/admission.ts'
 import { IssuanceError } from '../issuance/issuance-error.ts'
 import { type IssuedToken, type IssuedX509, type Issuer, refuseOverlappingWildcards } from '../issuance/issuer.ts'
+import { claimOf } from '../issuance/signing-claim.ts'
 import type { Registry } from '../registration/index.ts'
 import { audit, auditItem } from './audit.ts'
 import { callingAgent, downstreamEntry } from './caller.ts'
@@ -26,6 +28,8 @@ export interface SvidServiceOptions {
   readonly trustDomain: TrustDomain
   readonly registry: Registry
   readonly issuer: Issuer
+  /** Where documents for agents and downstream servers wait for their turn; those for administrators do not. */
+  readonly admission: Admission
   ownBundle(): X509Bundle
 }
 
@@ -33,7 +37,7 @@ const notAuthorized = 'entry not found or not authorized'
 
 /** `spire.api.server.svid.v1.SVID`: documents minted for administrators, and issued to agents for their entries. */
 export function svidHandlers(options: SvidServiceOptions): Handlers<typeof svidV1.SVID> {
-  const { registry, issuer } = options
+  const { registry, issuer, admission } = options
   const ids = new IdReader(options.trustDomain)
 
   /** The entry that the calling agent asks a document of; entries of others do not exist for it. */
@@ -81,12 +85,13 @@ export function svidHandlers(options: SvidServiceOptions): Handlers<typeof svidV
     issue: (item: Item) => Promise<Svid>,
     entryId: (item: Item) => string,
     what: string,
-  ): Promise<SvidResult<Svid>[]> =>
-    Promise.all(
+  ): Promise<SvidResult<Svid>[]> => {
+    const claim = claimOf(call)
+    return Promise.all(
       items.map(async item => {
         let result: SvidResult<Svid>
         try {
-          result = { status: itemOk, svid: await issue(item) }
+          result = { status: itemOk, svid: await admission.run(claim, () => issue(item)) }
         } catch (error) {
           result = { status: itemFailed(call, issuanceFailed(what, error), { entry_id: entryId(item) }) }
         }
@@ -94,6 +99,7 @@ export function svidHandlers(options: SvidServiceOptions): Handlers<typeof svidV
         return result
       }),
     )
+  }
 
   return {
     async mintX509SVID(request, call) {
@@ -175,12 +181,14 @@ export function svidHandlers(options: SvidServiceOptions): Handlers<typeof svidV
       if (request.audience.every(name => name === '')) throw invalid('at least one audience is required')
       const entry = entryOf(call, request.entryId)
       try {
-        const issued = await issuer.jwt({
-          id: SpiffeId.parse(entry.spiffeId),
-          audience: request.audience,
-          ttlSeconds: entry.jwtSvidTtlSeconds,
-          includeJti: entry.attributes?.jwtSvidIncludeJti ?? false,
-        })
+        const issued = await admission.run(claimOf(call), () =>
+          issuer.jwt({
+            id: SpiffeId.parse(entry.spiffeId),
+            audience: request.audience,
+            ttlSeconds: entry.jwtSvidTtlSeconds,
+            includeJti: entry.attributes?.jwtSvidIncludeJti ?? false,
+          }),
+        )
         return tokenResponse(issued, entry.hint)
       } catch (error) {
         throw issuanceFailed('failed to sign JWT-SVID', error)
@@ -197,9 +205,10 @@ export function svidHandlers(options: SvidServiceOptions): Handlers<typeof svidV
       const entry = downstreamEntry(call)
       audit(call, () => ({ entry_id: entry.id, ttl: request.preferredTtl }))
       if (request.csr.length === 0) throw invalid('missing CSR')
-      const publicKey = await readRequestKey(request.csr)
       try {
-        const chain = await issuer.downstreamCa(publicKey, request.preferredTtl)
+        const chain = await admission.run(claimOf(call), async () =>
+          issuer.downstreamCa(await readRequestKey(request.csr), request.preferredTtl),
+        )
         const authorities = options.ownBundle().x509Authorities
         return { caCertChain: chain.map(bytes), x509Authorities: authorities.map(({ der }) => bytes(der)) }
       } catch (error) {

@@ -5,7 +5,9 @@ import { CertificateRequest, PkiError, type PublicKey } from '@plastron/pki'
 import { type Call, type Clock, DeadlineError, GrpcError, type Logger, withDeadline } from '@plastron/runtime'
 import { SpiffeId, type TrustDomain, type X509Bundle } from '@plastron/spiffe'
 import { type Datastore, isDatastoreError } from '../datastore/index.ts'
+import type { Admission } from '../issuance/admission.ts'
 import type { IssuedX509, Issuer } from '../issuance/issuer.ts'
+import { claimOf, type SigningClaim } from '../issuance/signing-claim.ts'
 import { type AttestedNode, NodeAttestationError, type NodeAttestor } from '../plugins/node-attestor/node-attestor.ts'
 import type { Registry } from '../registration/index.ts'
 
@@ -15,6 +17,8 @@ export interface AgentAttestationOptions {
   readonly datastore: Pick<Datastore, 'agents' | 'joinTokens'>
   readonly registry: Registry
   readonly issuer: Issuer
+  /** Where signing waits for its turn. */
+  readonly admission: Admission
   readonly nodeAttestors: ReadonlyMap<string, NodeAttestor>
   readonly clock: Clock
   readonly log: Logger
@@ -66,7 +70,7 @@ class Conversation {
     if (data === undefined || data.type === '' || data.payload.length === 0 || svidParams === undefined)
       throw malformed('malformed param: missing attestation data or parameters')
     if (svidParams.csr.length === 0) throw malformed('malformed param: missing CSR')
-    const publicKey = await readRequestKey(svidParams.csr)
+    const publicKey = await this.#inTurn(() => readRequestKey(svidParams.csr))
 
     const deadline = clock.monotonic() + attestationDeadlineMs
     const attested = this.#attest(data.type, data.payload, publicKey)
@@ -170,8 +174,9 @@ class Conversation {
     if (registry.agent(id)?.serial === '') throw new GrpcError('PERMISSION_DENIED', 'failed to attest: agent is banned')
     let issued: IssuedX509
     try {
-      issued = await issuer.agentX509(node.agentId, publicKey)
+      issued = await this.#inTurn(() => issuer.agentX509(node.agentId, publicKey))
     } catch (cause) {
+      if (cause instanceof GrpcError) throw cause
       throw new GrpcError('INTERNAL', 'failed to sign X509 SVID', { cause })
     }
     const selectors = new Set(node.selectorValues.map(value => `${type}:${value}`))
@@ -197,6 +202,10 @@ class Conversation {
     return { step: { case: 'result', value: { svid: svidMessage(issued), reattestable: node.canReattest } } }
   }
 
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    return this.#options.admission.run(claimOf(this.#call), work)
+  }
+
   async #within<T>(promise: Promise<T>, ms = attestationDeadlineMs): Promise<T> {
     try {
       return await withDeadline(this.#options.clock, Math.max(ms, 0), 'attestation', () => promise, this.#call.signal)
@@ -219,15 +228,17 @@ export async function renewAgent(
   options: AgentAttestationOptions,
   agentId: string,
   csr: Uint8Array,
+  claim: SigningClaim,
 ): Promise<IssuedX509> {
   if (csr.length === 0) throw new GrpcError('INVALID_ARGUMENT', 'missing CSR')
-  const publicKey = await readRequestKey(csr)
-  let issued: IssuedX509
-  try {
-    issued = await options.issuer.agentX509(SpiffeId.parse(agentId), publicKey)
-  } catch (cause) {
-    throw new GrpcError('INTERNAL', 'failed to sign X509 SVID', { cause })
-  }
+  const issued = await options.admission.run(claim, async () => {
+    const publicKey = await readRequestKey(csr)
+    try {
+      return await options.issuer.agentX509(SpiffeId.parse(agentId), publicKey)
+    } catch (cause) {
+      throw new GrpcError('INTERNAL', 'failed to sign X509 SVID', { cause })
+    }
+  })
   try {
     await options.datastore.agents.renew(
       agentId,

@@ -1,0 +1,36 @@
+import { addressKey, type Call } from '@plastron/runtime'
+
+/** Who asks for signing work, and how much time is left: what the work is ordered by. */
+export interface SigningClaim {
+  /** One caller: an identity, or the address of somebody without one. */
+  readonly caller: string
+  /** When the caller's certificate ends, in milliseconds since 1970. Absent: it has none. */
+  readonly certificateEndsMs: number | undefined
+  /**
+   * When the document ends that the work replaces, in seconds since 1970, by the caller's own word: it orders nothing but
+   * work of the same caller. Absent: the caller did not say.
+   */
+  readonly documentEndsSeconds: number | undefined
+  /** Whether nobody waits for the work any more. */
+  isOver(nowMs: number): boolean
+}
+
+/** The request header in which an agent says when the document ends that is to be replaced: seconds since 1970. */
+export const DOCUMENT_END_HEADER = 'plastron-expires-at'
+
+/** What a call claims. */
+export function claimOf(call: Call): SigningClaim {
+  const { peer } = call
+  const identity = peer.kind === 'tls' ? peer.identity : undefined
+  const caller = peer.kind === 'unix' ? `uid ${peer.uid}` : (identity?.spiffeId.toString() ?? addressKey(peer.address))
+  return {
+    caller,
+    certificateEndsMs: identity?.notAfter.getTime(),
+    documentEndsSeconds: seconds(call.header(DOCUMENT_END_HEADER)[0]),
+    isOver: nowMs => call.endReason !== undefined || (call.deadline !== undefined && call.deadline.getTime() <= nowMs),
+  }
+}
+
+function seconds(text: string | undefined): number | undefined {
+  return text !== undefined && /^\d{1,12}$/.test(text) ? Number(text) : undefined
+}
