@@ -61,11 +61,51 @@ export class Authorization {
 
   /** Whether an entry is an agent's; found upwards from the entry. */
   isAuthorized(agentId: string, entry: EntryRecord, nowSeconds: number): boolean {
-    if (isExpired(entry, nowSeconds) || this.isAlias(entry) || !this.#isOwn(entry)) return false
+    return this.isGiven(entry, nowSeconds) && this.isUnder(agentId, entry.parentId, nowSeconds)
+  }
+
+  /** Whether an entry is given to agents at all: no node alias, of this trust domain, and not ended. */
+  isGiven(entry: EntryRecord, nowSeconds: number): boolean {
+    return !isExpired(entry, nowSeconds) && !this.isAlias(entry) && this.#isOwn(entry)
+  }
+
+  /** Whether an agent is one of {@link agentsUnder}, found without naming the others. */
+  isUnder(agentId: string, parentId: string, nowSeconds = 0): boolean {
     const agent = this.#agents.get(agentId)
-    return this.#climb(entry.parentId, nowSeconds, (parentId, alias) =>
-      alias === undefined ? parentId === agentId : agent !== undefined && isSubset(alias.selectors, agent.selectors),
+    return this.#climb(parentId, nowSeconds, (id, alias) =>
+      alias === undefined ? id === agentId : agent !== undefined && isSubset(alias.selectors, agent.selectors),
     )
+  }
+
+  /**
+   * Whether a change of an entry changes whose the entries below it are: something is below it, and its place, its end
+   * or, for a node alias, its selectors become others.
+   */
+  reshapes(before: EntryRecord | undefined, after: EntryRecord | undefined): boolean {
+    const hasBelow = (entry: EntryRecord | undefined): boolean =>
+      entry !== undefined && this.#entries.hasChildren(entry.spiffeId)
+    if (!hasBelow(before) && !hasBelow(after)) return false
+    if (before === undefined || after === undefined) return true
+    return (
+      before.spiffeId !== after.spiffeId ||
+      before.parentId !== after.parentId ||
+      before.expiresAt !== after.expiresAt ||
+      (this.isAlias(after) && before.selectors.join('\n') !== after.selectors.join('\n'))
+    )
+  }
+
+  /** Every entry below a SPIFFE ID, on all levels, whatever its end; each SPIFFE ID is gone down once. */
+  *below(spiffeId: string): Generator<EntryRecord> {
+    const visited = new Set<string>([spiffeId])
+    const parents = [spiffeId]
+    for (let parent = parents.pop(); parent !== undefined; parent = parents.pop()) {
+      for (const entry of this.#entries.withParent(parent)) {
+        yield entry
+        if (visited.has(entry.spiffeId)) continue
+        visited.add(entry.spiffeId)
+        if (this.#entries.hasChildren(entry.spiffeId)) parents.push(entry.spiffeId)
+      }
+    }
   }
 
   /** The agents whose entries change when this entry comes, goes or changes, expired ancestors counted too. */
@@ -76,10 +116,14 @@ export class Authorization {
     return agents
   }
 
-  /** The agents that are given the children of a SPIFFE ID. */
-  agentsUnder(parentId: string): Set<string> {
+  /**
+   * The agents that are given the children of a SPIFFE ID.
+   *
+   * @param nowSeconds - leaves out paths through entries that have ended by then; 0 counts them too.
+   */
+  agentsUnder(parentId: string, nowSeconds = 0): Set<string> {
     const agents = new Set<string>()
-    this.#climb(parentId, 0, (id, alias) => {
+    this.#climb(parentId, nowSeconds, (id, alias) => {
       if (alias !== undefined) for (const agent of this.#agents.withSelectors(alias.selectors)) agents.add(agent.id)
       else if (this.#agents.get(id) !== undefined) agents.add(id)
       return false

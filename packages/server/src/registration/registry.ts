@@ -10,7 +10,9 @@ import type {
 } from '../datastore/index.ts'
 import { AgentIndex } from './agent-index.ts'
 import { Authorization } from './authorization.ts'
+import { CommitEffects } from './commit-effects.ts'
 import { EntryIndex } from './entry-index.ts'
+import { ExpiryIndex } from './expiry-index.ts'
 import {
   type AgentFilter,
   countAgents,
@@ -20,7 +22,6 @@ import {
   listEntries,
   type PageRequest,
 } from './queries.ts'
-import { TouchedAgents } from './touched-agents.ts'
 
 const LOAD_PAGE = 1000
 
@@ -39,8 +40,22 @@ export interface RegistryOptions {
   readonly now: () => Date
 }
 
-/** Told about each commit with the agents whose authorized entries it may have changed. */
-export type RegistryListener = (commit: Commit, touchedAgents: ReadonlySet<string>) => void
+/** Told about each commit with the agents whose authorized entries it may have changed, and by which entries. */
+export type RegistryListener = (commit: Commit, touchedAgents: ReadonlySet<string>, effects: CommitEffects) => void
+
+/** What became of one entry in a commit. */
+export interface EntryChange {
+  readonly number: number | undefined
+  readonly id: string
+  /** Its parent before and after; undefined where it was not there. */
+  readonly parentBefore: string | undefined
+  readonly parentAfter: string | undefined
+  /** Whether it changed whose the entries below it are. */
+  readonly reshaped: boolean
+}
+
+/** Told about each commit and what became of the entries in it, in order. Costs no search for agents. */
+export type ChangeListener = (commit: Commit, entries: readonly EntryChange[]) => void
 
 /**
  * Loads the working set of a trust domain and follows the changes from then on.
@@ -90,7 +105,9 @@ export class Registry implements Disposable {
   readonly #bundles = new Map<string, BundleRecord>()
   readonly #relationships = new Map<string, FederationRelationshipRecord>()
   readonly #authorization: Authorization
+  readonly #expiries = new ExpiryIndex()
   readonly #listeners = new Set<RegistryListener>()
+  readonly #changeListeners = new Set<ChangeListener>()
   #position: Position
   #stop: () => void = () => {}
 
@@ -167,6 +184,16 @@ export class Registry implements Disposable {
     return this.#authorization.isAuthorized(agentId, entry, this.#nowSeconds()) ? entry : undefined
   }
 
+  /** Whether the entries with this parent are the agent's, ended ancestors counted too. */
+  isUnder(agentId: string, parentId: string): boolean {
+    return this.#authorization.isUnder(agentId, parentId)
+  }
+
+  /** When the next entry ends, in seconds since 1970; it may have come already. Undefined when none ends. */
+  get nextExpiry(): number | undefined {
+    return this.#expiries.first
+  }
+
   /** Agents whose authorized entries an entry belongs to, found without a scan. */
   agentsOfEntry(entry: EntryRecord): ReadonlySet<string> {
     return this.#authorization.agentsOf(entry)
@@ -196,6 +223,12 @@ export class Registry implements Disposable {
     return () => this.#listeners.delete(listener)
   }
 
+  /** The same before the listeners of {@link onCommit}, for who keeps a log of changes. */
+  onChanges(listener: ChangeListener): () => void {
+    this.#changeListeners.add(listener)
+    return () => this.#changeListeners.delete(listener)
+  }
+
   /** Begins to follow the datastore; {@link openRegistry} calls it once. */
   start(): void {
     this.#stop = this.#datastore.changes.onCommit(commit => this.follow(commit))
@@ -205,14 +238,28 @@ export class Registry implements Disposable {
   follow(commit: Commit): void {
     const { position } = commit
     if (position.history !== this.#position.history || position.number < this.#position.number) return
-    const touched = this.#listeners.size > 0 ? new TouchedAgents(this.#authorization, this.#entries) : undefined
+    const effects = this.#listeners.size > 0 ? new CommitEffects(this.#authorization, this.#entries) : undefined
+    const entryChanges: EntryChange[] = []
     for (const change of commit.changes) {
-      touched?.before(change)
+      let reshaped = false
+      if (change.aggregate === 'entry') {
+        const before = this.#entries.get(change.id)
+        reshaped = this.#authorization.reshapes(before, change.value)
+        entryChanges.push({
+          number: change.number,
+          id: change.id,
+          parentBefore: before?.parentId,
+          parentAfter: change.value?.parentId,
+          reshaped,
+        })
+      }
+      effects?.before(change, reshaped)
       this.apply(change)
-      touched?.after(change)
+      effects?.after(change, reshaped)
     }
     this.#position = position
-    if (touched !== undefined) for (const listener of this.#listeners) listener(commit, touched.agents)
+    for (const listener of this.#changeListeners) listener(commit, entryChanges)
+    if (effects !== undefined) for (const listener of this.#listeners) listener(commit, effects.agents, effects)
   }
 
   /** Puts one state in place. */
@@ -236,13 +283,20 @@ export class Registry implements Disposable {
 
   #applyEntry(id: string, record: EntryRecord | undefined): void {
     const before = this.#entries.delete(id)
-    if (before !== undefined) this.#authorization.entryRemoved(before)
-    if (record !== undefined) this.#authorization.entryAdded(this.#entries.put(record))
+    if (before !== undefined) {
+      this.#authorization.entryRemoved(before)
+      this.#expiries.delete(before.expiresAt)
+    }
+    if (record !== undefined) {
+      this.#authorization.entryAdded(this.#entries.put(record))
+      this.#expiries.add(record.expiresAt)
+    }
   }
 
   [Symbol.dispose](): void {
     this.#stop()
     this.#listeners.clear()
+    this.#changeListeners.clear()
   }
 
   #nowSeconds(): number {
