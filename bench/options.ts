@@ -6,7 +6,7 @@ import type { Target } from './target.ts'
 
 /** What the command line asks for. */
 export interface BenchOptions {
-  readonly command: 'measure' | 'compare' | 'record'
+  readonly command: 'measure' | 'compare' | 'record' | 'grow'
   readonly lines: readonly LineGroup[]
   readonly effort: Effort
   readonly runs: number
@@ -14,7 +14,10 @@ export interface BenchOptions {
   readonly programs: readonly Program[]
   /** What runs already and is measured as it is. */
   readonly running: Target | undefined
+  /** Where the report goes as JSON. */
   readonly json: string | undefined
+  /** Where the plot of growth goes. */
+  readonly svg: string | undefined
 }
 
 /** @throws Error when a word or flag is not known. */
@@ -24,6 +27,7 @@ export function parseOptions(args: readonly string[]): BenchOptions {
     allowPositionals: true,
     options: {
       json: { type: 'string' },
+      svg: { type: 'string' },
       runs: { type: 'string' },
       plastron: { type: 'string' },
       'against-spire': { type: 'string' },
@@ -61,6 +65,7 @@ export function parseOptions(args: readonly string[]): BenchOptions {
       running === undefined ? [plastron(values.plastron), ...(against === undefined ? [] : [spire(against)])] : [],
     running,
     json: values.json,
+    svg: values.svg,
   }
 }
 
@@ -81,7 +86,7 @@ function readWords(words: readonly string[]): [BenchOptions['command'], readonly
   let chosen: readonly LineGroup[] | undefined
   for (let word = rest.shift(); word !== undefined; word = rest.shift()) {
     if (word === 'quick') quick = true
-    else if (word === 'compare' || word === 'record') command = word
+    else if (word === 'compare' || word === 'record' || word === 'grow') command = word
     else if (word === 'only') chosen = groupsOf((rest.shift() ?? '').split(','))
     else throw new Error(`${word} is unknown; see bench/README.md`)
   }

@@ -1,14 +1,23 @@
-// npm run bench -- [quick] [only NAME,NAME] [--against-spire DIR] [--json FILE]: see bench/README.md.
+// npm run bench -- [quick] [compare | record | grow] [only NAME,NAME] [--against-spire DIR] [--json FILE]: see bench/README.md.
 import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { repositoryRoot } from '../tests/support/cluster.ts'
 import { runningContestant, StartedContestant } from './contestant.ts'
+import { type Growth, growthPanels, growthTable, measureGrowth } from './grow.ts'
 import { describeMachine } from './machine.ts'
 import { measureLines } from './measure-lines.ts'
 import { parseOptions } from './options.ts'
+import { plot } from './plot.ts'
 import { compareWithRecorded, record } from './recorded.ts'
 import { type Report, reportTable } from './report.ts'
 
 const options = parseOptions(process.argv.slice(2))
+const { command, effort, runs, json } = options
 const say = (text: string) => process.stderr.write(`${text}\n`)
+const print = (text: string) => process.stdout.write(`\n${text}\n`)
+const keep = (value: unknown) => {
+  if (json !== undefined) writeFileSync(json, `${JSON.stringify(value, null, 2)}\n`)
+}
 
 await using stack = new AsyncDisposableStack()
 const contestants =
@@ -16,10 +25,20 @@ const contestants =
     ? options.programs.map(program => stack.use(new StartedContestant(program)))
     : [runningContestant(options.running)]
 const machine = describeMachine(options.programs)
-const { effort, runs } = options
-const lines = await measureLines(options.lines, { contestants, effort, runs, say })
-const report: Report = { machine, quick: effort.quick, runs, lines }
-process.stdout.write(`\n${reportTable(report)}\n`)
-if (options.command === 'record') record(report)
-if (options.command === 'compare') process.stdout.write(`\n${compareWithRecorded(lines)}\n`)
-if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`)
+
+if (command === 'grow') {
+  const growths: Growth[] = []
+  for (const contestant of contestants) growths.push(await measureGrowth(contestant, effort, say))
+  print(growthTable(growths))
+  // A quick run shows that it works; it is no picture for others to see.
+  const svg = options.svg ?? (effort.quick ? undefined : join(repositoryRoot, 'docs/growth.svg'))
+  if (svg !== undefined) writeFileSync(svg, plot(growthPanels(growths)))
+  keep({ machine, growths })
+} else {
+  const lines = await measureLines(options.lines, { contestants, effort, runs, say })
+  const report: Report = { machine, quick: effort.quick, runs, lines }
+  print(reportTable(report))
+  if (command === 'record') record(report)
+  if (command === 'compare') print(compareWithRecorded(lines))
+  keep(report)
+}

@@ -19,6 +19,8 @@ export interface SimulatedAgent {
   readonly path: string
   /** Makes a connection with its certificate. */
   connect(): Promise<GrpcConnection>
+  /** The same agent with another key and certificate. */
+  renewed(key: AgentKey, chain: readonly Uint8Array[]): SimulatedAgent
 }
 
 export async function agentKey(): Promise<AgentKey> {
@@ -40,10 +42,20 @@ export async function attest(admin: GrpcConnection, target: Target, key: AgentKe
   const { step } = fromBinary(attestAgent.output, Buffer.from(answer))
   const svid = step.case === 'result' ? step.value.svid : undefined
   if (svid?.id === undefined) throw new Error('a join token has no challenge')
-  const cert = pemEncode('CERTIFICATE', ...svid.certChain)
+  return withCertificate(target, svid.id.path, key, svid.certChain)
+}
+
+function withCertificate(
+  target: Target,
+  path: string,
+  { privateKeyPem: key }: AgentKey,
+  chain: readonly Uint8Array[],
+): SimulatedAgent {
+  const cert = pemEncode('CERTIFICATE', ...chain)
   return {
-    path: svid.id.path,
+    path,
     // A context made for each connection is gone with it: thousands of agents must fit into the generator.
-    connect: () => connectServer(target, createSecureContext({ cert, key: key.privateKeyPem })),
+    connect: () => connectServer(target, createSecureContext({ cert, key })),
+    renewed: (newKey, newChain) => withCertificate(target, path, newKey, newChain),
   }
 }

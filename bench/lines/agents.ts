@@ -72,7 +72,8 @@ async function poll(connection: GrpcConnection): Promise<number> {
   return entries
 }
 
-async function measurePolling(target: StartedTarget, agents: readonly SimulatedAgent[], effort: Effort) {
+/** Lets connected agents poll at SPIRE's interval: how long a poll takes them, and the server's CPU and memory meanwhile. */
+export async function measurePolling(target: StartedTarget, agents: readonly SimulatedAgent[], effort: Effort) {
   const connections: GrpcConnection[] = []
   using stack = new DisposableStack()
   await inParallel(agents.length, 16, async index => {

@@ -8,6 +8,7 @@ import { mintLines } from './mint.ts'
 import { oneAgentLines } from './one-agent.ts'
 import { propagationLines } from './propagation.ts'
 import { startLines } from './start.ts'
+import { watchLines } from './watch.ts'
 
 /** Every line of the table, in its order. */
 export const allLines: readonly LineGroup[] = [
@@ -19,6 +20,7 @@ export const allLines: readonly LineGroup[] = [
   alikeEntryLines,
   ...agentLines,
   propagationLines,
+  watchLines,
   startLines,
   commandLines,
 ]
