@@ -272,6 +272,7 @@ describe('safeguards', () => {
       streamResetRate: 17,
       maxIdleMs: 108_000,
       maxConnectionAgeMs: 109_000,
+      maxSilenceMs: 112_000,
       keepaliveMs: 110_000,
       keepaliveTimeoutMs: 11_000,
     }
@@ -280,7 +281,6 @@ describe('safeguards', () => {
     const { http2Server } = injectorWithHttp2(server, http2ServerOptions(limits))
     const raw = server as unknown as Record<string, unknown>
     assert.equal(raw.sessionIdleTimeout, 108_000)
-    assert.equal(raw.maxConnectionAgeMs, 109_000)
     assert.equal(raw.keepaliveTimeMs, 110_000)
     assert.equal(raw.keepaliveTimeoutMs, 11_000)
     assert.equal(raw.channelzEnabled, false)

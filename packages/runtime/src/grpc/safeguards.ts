@@ -21,10 +21,12 @@ export interface Safeguards {
   /** A connection without calls ends after this many milliseconds. Default 10 minutes. */
   readonly maxIdleMs: number
   /**
-   * After this many milliseconds, give or take a tenth, a connection takes no new calls; those that run go on. Default: none. SPIRE's servers
-   * use 3 minutes on TCP.
+   * After this many milliseconds, give or take a tenth, a connection takes no new calls; those that run have 3 more minutes. Connections with a
+   * lasting call are exempt. Default: none. SPIRE's servers use 3 minutes on TCP.
    */
   readonly maxConnectionAgeMs: number | undefined
+  /** A connection with a lasting call whose peer sends not one byte for this many milliseconds, thus no PING, is cut by then. Default 30 s. */
+  readonly maxSilenceMs: number
   /** Time without a sign of life after which a PING is sent. Default: none, which is right for Unix sockets. */
   readonly keepaliveMs: number | undefined
   /** Time for the answer to a PING. Default 20 s. */
@@ -49,14 +51,15 @@ export const defaultSafeguards: Safeguards = {
   tinyFrameRate: 256,
   maxIdleMs: 10 * 60_000,
   maxConnectionAgeMs: undefined,
+  maxSilenceMs: 30_000,
   keepaliveMs: undefined,
   keepaliveTimeoutMs: 20_000,
 }
 
-/** How long calls that run when a connection reaches its age may go on: longer than any call of ours takes. */
-const MAX_AGE_GRACE_MS = 180_000
-
-/** The part of the safeguards that grpc-js has options for. Everything is set, so that no default of the library's is in force. */
+/**
+ * The part of the safeguards that grpc-js has options for. Everything is set, so that no default of the library's is in force. The age of
+ * connections is not among them: grpc-js can exempt none.
+ */
 export function grpcServerOptions(limits: Safeguards): ServerOptions {
   return {
     'grpc.max_receive_message_length': limits.maxRequestBytes,
@@ -67,12 +70,6 @@ export function grpcServerOptions(limits: Safeguards): ServerOptions {
     'grpc.max_connection_idle_ms': limits.maxIdleMs,
     'grpc.enable_channelz': 0,
     'grpc.keepalive_timeout_ms': limits.keepaliveTimeoutMs,
-    ...(limits.maxConnectionAgeMs === undefined
-      ? {}
-      : {
-          'grpc.max_connection_age_ms': limits.maxConnectionAgeMs,
-          'grpc.max_connection_age_grace_ms': MAX_AGE_GRACE_MS,
-        }),
     ...(limits.keepaliveMs === undefined ? {} : { 'grpc.keepalive_time_ms': limits.keepaliveMs }),
   }
 }

@@ -1,8 +1,11 @@
 import type { Duplex } from 'node:stream'
 import type { DescMethod, DescService, Message } from '@bufbuild/protobuf'
 import { type ConnectionInjector, Server, type UntypedHandleCall } from '@grpc/grpc-js'
+import type { Clock } from '../clock/clock.ts'
+import { systemClock } from '../clock/system-clock.ts'
 import type { Peer } from '../listeners/peer.ts'
 import { Call } from './call.ts'
+import { ConnectionKeeper } from './connection-keeper.ts'
 import { installGate } from './gate.ts'
 import { GrpcError } from './grpc-error.ts'
 import { injectorWithHttp2 } from './grpc-js-internals.ts'
@@ -17,6 +20,13 @@ export interface GrpcServerOptions {
   readonly interceptors?: readonly Interceptor[] | undefined
   /** Bounds that differ from {@link defaultSafeguards}. */
   readonly safeguards?: Partial<Safeguards> | undefined
+  /**
+   * Methods whose calls may last for as long as their peer lives: a connection that carries one has no age, but is cut when its peer is silent for
+   * {@link Safeguards.maxSilenceMs}.
+   */
+  readonly lastingMethods?: readonly DescMethod[] | undefined
+  /** For the age and the silence of connections. Default: the system's. */
+  readonly clock?: Clock | undefined
   /** Told about every error of a handler that is not a {@link GrpcError}: a fault of ours, which the caller hears nothing about. */
   readonly onUnexpectedError?: ((error: unknown, call: Call) => void) | undefined
 }
@@ -41,6 +51,10 @@ export class GrpcServer implements AsyncDisposable {
   readonly #connections = new Set<Duplex>()
   readonly #calls = new Set<Call>()
   readonly #runner: CallRunner
+  readonly #keeper: ConnectionKeeper
+  readonly #lastingMethods: ReadonlySet<DescMethod>
+  /** How to say that a lasting call has ended. */
+  readonly #lastingCalls = new Map<Call, () => void>()
   #stopping: Promise<void> | undefined
   #drained: (() => void) | undefined
 
@@ -50,6 +64,9 @@ export class GrpcServer implements AsyncDisposable {
     const { injector, http2Server } = injectorWithHttp2(this.#server, http2ServerOptions(this.safeguards))
     this.#injector = injector
     installGate(http2Server, this.safeguards, path => this.#paths.has(path))
+    this.#keeper = new ConnectionKeeper(this.safeguards, options.clock ?? systemClock)
+    this.#lastingMethods = new Set(options.lastingMethods)
+    http2Server.on('session', session => this.#keeper.setSession(session.socket.remoteAddress ?? '', session))
     this.#runner = {
       open: (method, raw, request) => this.#open(method, raw, request),
       finish: call => this.#finish(call),
@@ -106,6 +123,7 @@ export class GrpcServer implements AsyncDisposable {
       this.#connections.delete(connection)
       if (this.#connections.size === 0) this.#drained?.()
     })
+    this.#keeper.add(tag, connection)
     this.#injector.injectConnection(connection)
   }
 
@@ -170,6 +188,7 @@ export class GrpcServer implements AsyncDisposable {
       deadlineMs: typeof deadline === 'number' ? deadline : deadline.getTime(),
     })
     this.#calls.add(call)
+    if (this.#lastingMethods.has(method)) this.#lastingCalls.set(call, this.#keeper.hold(raw.getPeer()))
     // Also said after every call that has ended well.
     raw.on('cancelled', () => {
       if (this.#calls.has(call)) call.abortByCaller(Date.now())
@@ -181,5 +200,9 @@ export class GrpcServer implements AsyncDisposable {
 
   #finish(call: Call): void {
     this.#calls.delete(call)
+    if (this.#lastingMethods.has(call.method)) {
+      this.#lastingCalls.get(call)?.()
+      this.#lastingCalls.delete(call)
+    }
   }
 }

@@ -1,0 +1,138 @@
+import { constants, type Http2Session } from 'node:http2'
+import type { Duplex } from 'node:stream'
+import type { Clock } from '../clock/clock.ts'
+
+/** The rules of a {@link ConnectionKeeper}. */
+export interface ConnectionRules {
+  /** Age in milliseconds, give or take a tenth, after which a connection takes no new calls. Undefined: none. */
+  readonly maxConnectionAgeMs: number | undefined
+  /** Time without a byte from the peer, in milliseconds, after which a connection with a lasting call is cut. */
+  readonly maxSilenceMs: number
+}
+
+/** What a keeper knows about a connection. */
+interface Kept {
+  readonly socket: Duplex
+  session: Http2Session | undefined
+  /** Lasting calls that run on it. */
+  lasting: number
+  /** When it becomes too old, and after its GOAWAY, when it is cut. */
+  dueAt: number
+  retired: boolean
+  /** Bytes read from it so far, and when that last grew; looked at only while lasting calls run. */
+  bytes: number
+  heardAt: number
+}
+
+/** How long calls that run when a connection reaches its age may go on: longer than any call of ours takes. */
+const MAX_AGE_GRACE_MS = 180_000
+/** Time between two looks at all connections. */
+const LOOK_MS = 1000
+const MAX_AGE = Buffer.from('max_age')
+
+/**
+ * Ends connections by their age, with a GOAWAY and time for the calls that run, except while a lasting call runs on one: such a connection lives as
+ * long as its peer gives signs of life. One look a second at all connections serves them all; a connection has no timer of its own, and without
+ * connections there is none at all.
+ */
+export class ConnectionKeeper {
+  readonly #rules: ConnectionRules
+  readonly #clock: Clock
+  readonly #random: () => number
+  readonly #kept = new Map<string, Kept>()
+  #looking: AbortController | undefined
+
+  constructor(rules: ConnectionRules, clock: Clock, random: () => number = Math.random) {
+    this.#rules = rules
+    this.#clock = clock
+    this.#random = random
+  }
+
+  /** Takes note of a new connection until it closes. */
+  add(tag: string, socket: Duplex): void {
+    const age = this.#rules.maxConnectionAgeMs ?? Number.POSITIVE_INFINITY
+    this.#kept.set(tag, {
+      socket,
+      session: undefined,
+      lasting: 0,
+      dueAt: this.#clock.monotonic() + age * (0.9 + 0.2 * this.#random()),
+      retired: false,
+      bytes: 0,
+      heardAt: 0,
+    })
+    socket.once('close', () => {
+      this.#kept.delete(tag)
+      if (this.#kept.size === 0) this.#stopLooking()
+    })
+    if (this.#rules.maxConnectionAgeMs !== undefined) this.#startLooking()
+  }
+
+  /** The HTTP/2 session of a connection. */
+  setSession(tag: string, session: Http2Session): void {
+    const kept = this.#kept.get(tag)
+    if (kept !== undefined) kept.session = session
+  }
+
+  /** A lasting call begins: from now on the age of its connection does not count, but its silence does. Returns how to say that it has ended. */
+  hold(tag: string): () => void {
+    const kept = this.#kept.get(tag)
+    if (kept === undefined) return () => undefined
+    if (kept.lasting === 0) {
+      kept.bytes = bytesRead(kept.socket)
+      kept.heardAt = this.#clock.monotonic()
+    }
+    kept.lasting += 1
+    this.#startLooking()
+    let held = true
+    return () => {
+      if (held) kept.lasting -= 1
+      held = false
+    }
+  }
+
+  #startLooking(): void {
+    if (this.#looking !== undefined) return
+    this.#looking = new AbortController()
+    const everyMs = Math.min(LOOK_MS, (this.#rules.maxConnectionAgeMs ?? LOOK_MS) / 10, this.#rules.maxSilenceMs / 10)
+    void this.#clock.every(everyMs, () => this.#look(everyMs), this.#looking.signal)
+  }
+
+  #stopLooking(): void {
+    this.#looking?.abort()
+    this.#looking = undefined
+  }
+
+  #look(everyMs: number): void {
+    const now = this.#clock.monotonic()
+    // A byte is noticed up to one look late, and the limit one look late: together never later than promised.
+    const silent = now - this.#rules.maxSilenceMs + 2 * everyMs
+    for (const kept of this.#kept.values()) {
+      if (kept.lasting > 0) {
+        const bytes = bytesRead(kept.socket)
+        if (bytes !== kept.bytes) {
+          kept.bytes = bytes
+          kept.heardAt = now
+        } else if (kept.heardAt <= silent) kept.socket.destroy()
+        if (!kept.retired) continue
+      }
+      if (now >= kept.dueAt) this.#end(kept, now)
+    }
+  }
+
+  #end(kept: Kept, now: number): void {
+    const { session } = kept
+    if (kept.retired || session === undefined || session.closed || session.destroyed) {
+      kept.socket.destroy()
+      return
+    }
+    kept.retired = true
+    kept.dueAt = now + MAX_AGE_GRACE_MS
+    session.goaway(constants.NGHTTP2_NO_ERROR, 2 ** 31 - 1, MAX_AGE)
+    session.close()
+  }
+}
+
+/** Bytes that came from a peer; a stream that is no socket does not count them, and is never silent. */
+function bytesRead(socket: Duplex): number {
+  return (socket as Duplex & { readonly bytesRead?: number }).bytesRead ?? Number.NaN
+}
