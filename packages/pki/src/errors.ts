@@ -69,12 +69,14 @@ export interface PkiErrorOptions extends ErrorOptions {
 /** The one error that this package throws. `code` is for programs; `message` names rule, value and place, never a secret. */
 export class PkiError extends Error {
   override readonly name = 'PkiError'
+  /** Which kind of refusal this is. */
   readonly code: PkiErrorCode
   /** With `ERR_PKI_PATH`: the rule that was broken. */
   readonly rule: PathRule | undefined
   /** With `ERR_PKI_PATH`: role and subject of the certificate that broke it; undefined if it is about the path as a whole. */
   readonly subject: string | undefined
 
+  /** @param message - for people: rule, value and place. Whoever makes an error keeps secrets out of it. */
   constructor(code: PkiErrorCode, message: string, options?: PkiErrorOptions) {
     super(message, options)
     this.code = code

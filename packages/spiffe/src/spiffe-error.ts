@@ -76,8 +76,10 @@ export type SpiffeErrorCode =
  */
 export class SpiffeError extends Error {
   override readonly name: string = 'SpiffeError'
+  /** Which rule was broken; never renamed. */
   readonly code: SpiffeErrorCode
 
+  /** @param message - for people: the rule and the value. Whoever makes an error keeps keys and tokens out of it. */
   constructor(code: SpiffeErrorCode, message: string, options?: ErrorOptions) {
     super(message, options)
     this.code = code

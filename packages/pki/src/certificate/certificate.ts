@@ -44,14 +44,19 @@ export class Certificate {
   readonly der: Uint8Array
   /** The signed part, `TBSCertificate`. */
   readonly tbs: Uint8Array
+  /** 1, 2 or 3; the encoded number is one less. */
   readonly version: 1 | 2 | 3
   /** As it is encoded: zero, negative and longer than 20 octets are possible here and for the validator to refuse. */
   readonly serialNumber: bigint
   /** Octets that the serial number's encoding takes. */
   readonly serialNumberBytes: number
+  /** Name of who signed; empty names are possible here and for the validator to refuse. */
   readonly issuer: Name
+  /** Name of the key's holder; empty where the alternative names say who that is. */
   readonly subject: Name
+  /** First moment of validity, in whole seconds. */
   readonly notBefore: Date
+  /** Last second of validity; it belongs to the validity (RFC 5280, "Validity"). */
   readonly notAfter: Date
   /** RFC 5280 asks for `utc` through 2049 and `generalized` from 2050 on; other combinations are possible here. */
   readonly validityEncoding: { readonly notBefore: TimeEncoding; readonly notAfter: TimeEncoding }
@@ -61,13 +66,17 @@ export class Certificate {
   readonly signatureAlgorithmOid: string
   /** The signature algorithm if it is a known one with exactly the prescribed parameters. */
   readonly signatureAlgorithm: SignatureAlgorithm | undefined
+  /** The signature's octets as the algorithm defines them: DER for ECDSA. Nobody may change these bytes. */
   readonly signature: Uint8Array
   /** All extensions in order. */
   readonly extensions: readonly Extension[]
   /** Subject alternative names of all kinds, in order; empty if the extension is absent. */
   readonly subjectAltNames: readonly GeneralName[]
+  /** Alternative names of the kind URI, in order; where a SPIFFE ID stands. */
   readonly uris: readonly string[]
+  /** Alternative names of the kind DNS, in order and as they are written: wildcards and capitals stay. */
   readonly dnsNames: readonly string[]
+  /** Alternative names of the kind email (`rfc822Name`), in order. */
   readonly emails: readonly string[]
   /** IP addresses of 4 or 16 bytes. */
   readonly ips: readonly Uint8Array[]
@@ -79,13 +88,17 @@ export class Certificate {
   readonly hasBasicConstraints: boolean
   /** The CA flag of basic constraints; false if they are absent. */
   readonly isCa: boolean
+  /** How many intermediate certificates may follow this CA; undefined if basic constraints are absent or set no bound. */
   readonly pathLength: number | undefined
+  /** Content of the subject key identifier extension; undefined if it is absent. */
   readonly subjectKeyId: Uint8Array | undefined
   /** The key identifier of the authority key identifier extension. */
   readonly authorityKeyId: Uint8Array | undefined
+  /** The whole authority key identifier extension; undefined if it is absent. */
   readonly authorityKeyIdentifier: AuthorityKeyIdentifier | undefined
   /** OIDs of certificate policies; undefined if the extension is absent. */
   readonly policies: readonly string[] | undefined
+  /** Names that certificates below this CA may have; undefined if the extension is absent. */
   readonly nameConstraints: NameConstraints | undefined
   #publicKey: PublicKey | undefined
 
@@ -142,7 +155,7 @@ export class Certificate {
    * Reads certificates that stand one after the other without separators, as X.509 chains and bundles travel in SPIFFE's and
    * SPIRE's APIs.
    * @param limits - `maxBytes` bounds each certificate, `maxCertificates` their number (default 1,000).
-   * @throws as {@link parse}
+   * @throws `ERR_PKI_DER_LIMIT` also for too many, and as {@link parse}
    */
   static parseConcatenated(
     ders: Uint8Array,

@@ -8,6 +8,7 @@ import { ExtensionOid } from './oids.ts'
 export interface Extension {
   /** Dotted decimal OID. */
   readonly oid: string
+  /** Whether who does not know the extension must refuse the certificate. */
   readonly critical: boolean
   /** Content of the OCTET STRING: the DER of the extension's own type. */
   readonly value: Uint8Array
@@ -40,26 +41,39 @@ export const keyUsageBits: readonly KeyUsageBit[] = Object.freeze([
 
 /** The name constraints extension. Each base is a GeneralName; an `ip` base is address and mask, 8 or 32 bytes. */
 export interface NameConstraints {
+  /** A name of a kind that is listed here must lie under one of its bases. Empty: no such rule. */
   readonly permitted: readonly GeneralName[]
+  /** A name under one of these bases is forbidden, whatever `permitted` says. */
   readonly excluded: readonly GeneralName[]
 }
 
 /** The authority key identifier extension. */
 export interface AuthorityKeyIdentifier {
+  /** The SKI of the issuer's certificate; undefined if the extension does not say it. */
   readonly keyId: Uint8Array | undefined
+  /** Names of the issuer's own issuer, at least one. RFC 5280 wants it together with `serialNumber`; reading does not insist. */
   readonly issuer: readonly GeneralName[] | undefined
+  /** Serial number of the issuer's certificate. */
   readonly serialNumber: bigint | undefined
 }
 
 /** The extensions that this package reads; a field is undefined if the extension is absent. */
 export interface ParsedExtensions {
+  /** All alternative names in order, at least one. */
   readonly subjectAltName: readonly GeneralName[] | undefined
+  /** What the key may be used for. */
   readonly keyUsage: ReadonlySet<KeyUsageBit> | undefined
+  /** OIDs of the purposes that the certificate is made for. */
   readonly extKeyUsage: readonly string[] | undefined
+  /** The CA flag and, for a CA that sets one, the bound on intermediate certificates below it. */
   readonly basicConstraints: { readonly isCa: boolean; readonly pathLength: number | undefined } | undefined
+  /** Identifier of the certificate's own key. */
   readonly subjectKeyId: Uint8Array | undefined
+  /** Which key, or which certificate, signed. */
   readonly authorityKeyIdentifier: AuthorityKeyIdentifier | undefined
+  /** OIDs of the certificate policies. */
   readonly policies: readonly string[] | undefined
+  /** Names that certificates below a CA may have. */
   readonly nameConstraints: NameConstraints | undefined
 }
 

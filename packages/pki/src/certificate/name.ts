@@ -16,7 +16,9 @@ export interface NameAttribute {
 
 /** One attribute of a name to be made: a short name such as `CN` or a dotted decimal OID, and its text. */
 export interface NameAttributeInput {
+  /** Short name (`CN`, `O`, `C`, …; see {@link Name}) or dotted decimal OID. */
   readonly type: string
+  /** The text, not escaped. */
   readonly value: string
 }
 

@@ -13,6 +13,7 @@ export const EXTENSION_REQUEST_OID = '1.2.840.113549.1.9.14'
 
 /** One attribute of a request as it was read. */
 export interface RequestAttribute {
+  /** Dotted decimal OID. */
   readonly oid: string
   /** DER of each value; at least one. */
   readonly values: readonly Uint8Array[]
@@ -39,20 +40,27 @@ export class CertificateRequest {
   readonly der: Uint8Array
   /** The signed part, `CertificationRequestInfo`. */
   readonly info: Uint8Array
+  /** The name asked for; it may be empty. */
   readonly subject: Name
   /** DER SubjectPublicKeyInfo, not yet looked into. */
   readonly spki: Uint8Array
+  /** All attributes in the order of their encoding. */
   readonly attributes: readonly RequestAttribute[]
   /** What the extensionRequest attribute asks for; empty without one. */
   readonly extensions: readonly Extension[]
   /** The extensions that this package reads, as far as they are asked for. */
   readonly requested: ParsedExtensions
+  /** Alternative names of all kinds that are asked for, in order; empty without any. */
   readonly subjectAltNames: readonly GeneralName[]
+  /** Those of the kind URI. */
   readonly uris: readonly string[]
+  /** Those of the kind DNS, as they are written. */
   readonly dnsNames: readonly string[]
+  /** OID of the signature algorithm, known or not. */
   readonly signatureAlgorithmOid: string
   /** The signature algorithm if it is a known one with exactly the prescribed parameters. */
   readonly signatureAlgorithm: SignatureAlgorithm | undefined
+  /** The signature's octets as the algorithm defines them: DER for ECDSA. */
   readonly signature: Uint8Array
   #publicKey: PublicKey | undefined
 

@@ -25,6 +25,7 @@ export interface BitString {
 
 /** One element (tag, length, content) inside an input. It shares the input's memory; nobody may change that afterwards. */
 export class DerElement {
+  /** Class, constructed bit and number in one: the identifier octet, for numbers above 30 plus 256 times the number. */
   readonly tag: number
   readonly #bytes: Uint8Array
   readonly #start: number
@@ -250,6 +251,7 @@ export class DerReader {
   /**
    * The only element of an input: nothing may follow it.
    * @param what - what the element is, for the error.
+   * @throws {@link PkiError} `ERR_PKI_DER`, `ERR_PKI_DER_LIMIT`
    */
   static single(bytes: Uint8Array, tag: number, what: string, limits: DerLimits = defaultDerLimits): DerElement {
     const reader = DerReader.over(bytes, limits)
@@ -268,7 +270,7 @@ export class DerReader {
     return this.#position < this.#end && tag < 0x100 && this.#bytes[this.#position] === tag
   }
 
-  /** The next element, whatever it is. */
+  /** The next element, whatever it is. @throws {@link PkiError} `ERR_PKI_DER` if there is none, or none that DER allows */
   next(): DerElement {
     const start = this.#position
     const first = this.#octet(start, start)
@@ -303,7 +305,11 @@ export class DerReader {
     return new DerElement(tag, this.#bytes, start, at, at + length, this.#depth, this.#maxDepth)
   }
 
-  /** The next element, which must have this tag. */
+  /**
+   * The next element, which must have this tag.
+   * @param what - what the element is, for the error.
+   * @throws {@link PkiError} `ERR_PKI_DER`
+   */
   expect(tag: number, what: string): DerElement {
     const start = this.#position
     if (this.done) throw refuse(start, `is missing: ${what}`)
@@ -312,12 +318,12 @@ export class DerReader {
     return element
   }
 
-  /** The next element if it has this tag, else nothing, and the position stays. */
+  /** The next element if it has this tag, else nothing, and the position stays. @throws as {@link next} */
   optional(tag: number): DerElement | undefined {
     return this.nextIs(tag) ? this.next() : undefined
   }
 
-  /** Checks that nothing is left. */
+  /** Checks that nothing is left. @throws {@link PkiError} `ERR_PKI_DER` */
   finish(what: string): void {
     if (!this.done) throw refuse(this.#position, `follows the end of ${what}`)
   }

@@ -3,7 +3,10 @@ import { encodeOid } from './oid.ts'
 import { Tag } from './tags.ts'
 import { encodeTime, isUtcTime } from './time.ts'
 
-/** An element from a tag below 256 and its content, given in one or more pieces. */
+/**
+ * An element from a tag below 256 and its content, given in one or more pieces, which are copied.
+ * @throws {@link PkiError} `ERR_PKI_DER_LIMIT` for a content of 16 MiB or more
+ */
 export function der(tag: number, ...pieces: readonly Uint8Array[]): Uint8Array {
   let length = 0
   for (const piece of pieces) length += piece.length
@@ -27,12 +30,12 @@ function derHeader(tag: number, length: number): number[] {
   throw new PkiError('ERR_PKI_DER_LIMIT', `a DER element of ${length} bytes is not written`)
 }
 
-/** A SEQUENCE of elements. */
+/** A SEQUENCE of elements. @throws as {@link der} */
 export function derSequence(...elements: readonly Uint8Array[]): Uint8Array {
   return der(Tag.sequence, ...elements)
 }
 
-/** A SET OF elements, put in the order that DER asks for. */
+/** A SET OF elements, put in the order that DER asks for. @throws as {@link der} */
 export function derSetOf(...elements: readonly Uint8Array[]): Uint8Array {
   return der(Tag.set, ...[...elements].sort((a, b) => Buffer.compare(a, b)))
 }
@@ -47,12 +50,12 @@ export function derNull(): Uint8Array {
   return Uint8Array.of(Tag.null, 0)
 }
 
-/** An INTEGER in its shortest form. */
+/** An INTEGER in its shortest form. @throws as {@link der} */
 export function derInteger(value: bigint | number): Uint8Array {
   return der(Tag.integer, integerContent(BigInt(value)))
 }
 
-/** An INTEGER from an unsigned big-endian magnitude; leading zeros are allowed and dropped. */
+/** An INTEGER from an unsigned big-endian magnitude; leading zeros are allowed and dropped. @throws as {@link der} */
 export function derUnsigned(magnitude: Uint8Array): Uint8Array {
   let start = 0
   while (start < magnitude.length - 1 && magnitude[start] === 0) start++
@@ -61,17 +64,17 @@ export function derUnsigned(magnitude: Uint8Array): Uint8Array {
   return (trimmed[0] as number) >= 0x80 ? der(Tag.integer, Uint8Array.of(0), trimmed) : der(Tag.integer, trimmed)
 }
 
-/** An OBJECT IDENTIFIER from its dotted decimal form. */
+/** An OBJECT IDENTIFIER from its dotted decimal form. @throws {@link PkiError} `ERR_PKI_DER` for what is no OID, and as {@link der} */
 export function derOid(dotted: string): Uint8Array {
   return der(Tag.objectIdentifier, encodeOid(dotted))
 }
 
-/** An OCTET STRING. */
+/** An OCTET STRING. @throws as {@link der} */
 export function derOctetString(...pieces: readonly Uint8Array[]): Uint8Array {
   return der(Tag.octetString, ...pieces)
 }
 
-/** A BIT STRING of whole octets. */
+/** A BIT STRING of whole octets. @throws as {@link der} */
 export function derBitString(bytes: Uint8Array): Uint8Array {
   return der(Tag.bitString, Uint8Array.of(0), bytes)
 }
@@ -85,17 +88,17 @@ export function derNamedBits(bits: readonly number[]): Uint8Array {
   return der(Tag.bitString, Uint8Array.of(7 - (last & 7)), bytes)
 }
 
-/** A UTCTime or GeneralizedTime, whichever RFC 5280 asks for. Milliseconds are cut off. */
+/** A UTCTime or GeneralizedTime, whichever RFC 5280 asks for. Milliseconds are cut off. @throws as {@link der} */
 export function derTime(time: Date): Uint8Array {
   return der(isUtcTime(time) ? Tag.utcTime : Tag.generalizedTime, encodeTime(time))
 }
 
-/** A string of an ASCII type such as IA5String or PrintableString. The caller has checked the alphabet. */
+/** A string of an ASCII type such as IA5String or PrintableString. The caller has checked the alphabet. @throws as {@link der} */
 export function derAscii(tag: number, text: string): Uint8Array {
   return der(tag, Buffer.from(text, 'latin1'))
 }
 
-/** A UTF8String. */
+/** A UTF8String. @throws as {@link der} */
 export function derUtf8(text: string): Uint8Array {
   return der(Tag.utf8String, Buffer.from(text, 'utf8'))
 }

@@ -39,7 +39,7 @@ export function parseJsonStrict(text: string | Uint8Array, limits: JsonLimits = 
   return new Parser(decoded, Math.min(limits.maxDepth ?? 32, MAX_DEPTH)).parse()
 }
 
-/** As {@link parseJsonStrict}, for a text that must be an object. */
+/** As {@link parseJsonStrict}, for a text that must be an object. @throws {@link PkiError} `ERR_PKI_JSON` */
 export function parseJsonObjectStrict(text: string | Uint8Array, limits: JsonLimits = {}): JsonObject {
   const value = parseJsonStrict(text, limits)
   if (!isJsonObject(value)) throw new PkiError('ERR_PKI_JSON', 'JSON text is not an object')

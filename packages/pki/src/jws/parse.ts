@@ -8,10 +8,13 @@ export interface ParsedJws {
   readonly header: JsonObject
   /** `alg` as it stands, known or not. */
   readonly alg: string
+  /** The key identifier of the header, if there is one. Its sender chose it: a hint for finding the key. */
   readonly kid: string | undefined
+  /** The type of the header, as it is written, if there is one. */
   readonly typ: string | undefined
   /** The octets that the signature covers: header and payload as they stand in the token. */
   readonly signingInput: Uint8Array
+  /** The signature's octets: for ECDSA r and s of fixed length (RFC 7518, section 3.4), not DER. Not verified. */
   readonly signature: Uint8Array
   /**
    * The payload. Until {@link verifyJws} has given it back, it says whatever its sender likes: good for choosing the key to

@@ -7,6 +7,7 @@ import { ecdsaDerToRaw } from './ecdsa-signature.ts'
 
 /** What is the same in all tokens of a signer. */
 export interface JwsSignerOptions {
+  /** The key. Whoever brings it owns it. */
   readonly signer: Signer
   /** Default: the first of {@link jwsAlgorithmsFor} the signer's key: ES256, ES384, ES512, RS256 or EdDSA. */
   readonly alg?: JwsAlgorithm | undefined
@@ -16,6 +17,7 @@ export interface JwsSignerOptions {
 
 /** Signs tokens with one key and one header. Safe for concurrent calls. */
 export interface JwsSigner {
+  /** The algorithm of all tokens of this signer. */
   readonly alg: JwsAlgorithm
   /**
    * Signs a payload: octets, or text that is taken as UTF-8.

@@ -2,7 +2,9 @@ import { PkiError } from '../errors.ts'
 
 /** One block of a PEM text. */
 export interface PemBlock {
+  /** What stands after `BEGIN`, such as `CERTIFICATE` or `PRIVATE KEY`. */
   readonly label: string
+  /** The decoded octets, in memory of their own; what they encode is not looked at. */
   readonly der: Uint8Array
 }
 

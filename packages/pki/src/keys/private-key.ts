@@ -18,6 +18,7 @@ const generate = promisify(generateKeyPair)
 
 /** A private key in memory. Immutable; the secret leaves it only through {@link toPkcs8}, {@link toPem} and {@link keyObject}. */
 export class PrivateKey implements Signer {
+  /** The public half; a signature made by this key verifies with it. */
   readonly publicKey: PublicKey
   /** The same key for node:crypto. */
   readonly keyObject: KeyObject
@@ -63,7 +64,7 @@ export class PrivateKey implements Signer {
     }
   }
 
-  /** Takes a private key that node:crypto holds. @throws as {@link fromPkcs8} */
+  /** Takes a private key that node:crypto holds. @throws `ERR_PKI_KEY` also for a key of another type, and as {@link fromPkcs8} */
   static fromKeyObject(key: KeyObject): PrivateKey {
     if (key.type !== 'private') throw new PkiError('ERR_PKI_KEY', `a ${key.type} key is not a private key`)
     const publicKey = PublicKey.fromKeyObject(key)

@@ -7,6 +7,7 @@ import { readSpki, type SpkiFacts } from './spki.ts'
 
 /** A public key, checked and imported once. Immutable. */
 export class PublicKey {
+  /** Algorithm and, for elliptic curves, the curve. */
   readonly kind: KeyKind
   /** Size of the modulus or of the field: 256, 384, 521, 255 (Ed25519) or an RSA size. */
   readonly bits: number
@@ -52,7 +53,7 @@ export class PublicKey {
     return PublicKey.fromSpki(block.der)
   }
 
-  /** Takes a key that node:crypto holds; of a private key, its public half. @throws as {@link fromSpki} */
+  /** Takes a key that node:crypto holds; of a private key, its public half. @throws `ERR_PKI_KEY` also for a secret key, and as {@link fromSpki} */
   static fromKeyObject(key: KeyObject): PublicKey {
     if (key.type === 'secret') throw new PkiError('ERR_PKI_KEY', 'a secret key has no public half')
     let publicKey: KeyObject

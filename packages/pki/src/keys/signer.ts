@@ -8,6 +8,12 @@ import type { PublicKey } from './public-key.ts'
  * RSASSA-PSS salts as long as the hash, and reject with an error if they cannot.
  */
 export interface Signer {
+  /** The public half of the key that signs; the same for as long as the signer lives. */
   readonly publicKey: PublicKey
+  /**
+   * Signs `data` itself, never a hash of it made by the caller.
+   * @returns the signature: DER for ECDSA, the octets of the algorithm for others
+   * @throws whatever kept it from signing; callers in this package turn that into a {@link PkiError} `ERR_PKI_SIGN`
+   */
   sign(algorithm: SignatureAlgorithm, data: Uint8Array): Promise<Uint8Array>
 }

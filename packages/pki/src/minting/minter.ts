@@ -46,7 +46,9 @@ export interface CertificateIssuer {
 
 /** Signs certificates of one issuer. Safe for concurrent calls. */
 export interface Minter {
+  /** What the minter was made with. */
   readonly issuer: CertificateIssuer
+  /** The algorithm of every certificate of this minter. */
   readonly signatureAlgorithm: SignatureAlgorithm
   /**
    * Checks the profile, writes the certificate and signs it.

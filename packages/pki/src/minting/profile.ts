@@ -9,7 +9,9 @@ import { checkDnsName } from './dns-name.ts'
 
 /** Everything a certificate says, except what its issuer brings. */
 export interface CertificateProfile {
+  /** Name of the holder; empty where alternative names say who that is, whose extension is critical then. */
   readonly subject: Name
+  /** The key that the certificate is about; its identifier becomes the SKI. */
   readonly publicKey: PublicKey
   /** Milliseconds are cut off. */
   readonly notBefore: Date

@@ -26,7 +26,9 @@ export interface RequestProfile {
   readonly signatureAlgorithm?: SignatureAlgorithm | undefined
   /** Default: the empty name. */
   readonly subject?: Name | undefined
+  /** URI names to ask for, ASCII, in order after the DNS names. Default none. */
   readonly uris?: readonly string[] | undefined
+  /** DNS names to ask for, as {@link checkDnsName} allows them, in order. Default none. */
   readonly dnsNames?: readonly string[] | undefined
   /** Further extensions to ask for. */
   readonly extraExtensions?: readonly Extension[] | undefined

@@ -8,13 +8,17 @@ import { sameAuthorities, X509Bundle, type X509BundleSource } from './x509-bundl
 
 /** Where the whole SPIFFE bundle of a trust domain is found; rules as for `X509BundleSource`. */
 export interface BundleSource {
+  /** The bundle of exactly this trust domain, or undefined if that is not trusted. */
   getBundle(trustDomain: TrustDomain): Bundle | undefined
 }
 
 /** What a {@link Bundle} is made of; whatever is absent is empty or unset. */
 export interface BundleParts {
+  /** Certificates that X509-SVIDs may end in; duplicates are dropped. At most {@link MAX_AUTHORITIES}. */
   readonly x509Authorities?: Iterable<Certificate> | undefined
+  /** Keys that JWT-SVIDs may be signed with, by key ID. At most {@link MAX_AUTHORITIES}. */
   readonly jwtAuthorities?: Iterable<readonly [keyId: string, key: PublicKey]> | undefined
+  /** Keys that WIT-SVIDs may be signed with, by key ID. At most {@link MAX_AUTHORITIES}. */
   readonly witAuthorities?: Iterable<readonly [keyId: string, key: PublicKey]> | undefined
   /** 0 to 2^64 - 1; unset is not the same as 0. */
   readonly sequenceNumber?: bigint | undefined
@@ -29,9 +33,13 @@ export interface BundleParts {
  * @see Trust Domain and Bundle standard, "SPIFFE Bundles" and "SPIFFE Bundle Format"
  */
 export class Bundle implements BundleSource, X509BundleSource, JwtBundleSource, WitBundleSource {
+  /** Whose bundle this is. */
   readonly trustDomain: TrustDomain
+  /** What X509-SVIDs are verified against; possibly empty. */
   readonly x509Bundle: X509Bundle
+  /** What JWT-SVIDs are verified against; possibly empty. */
   readonly jwtBundle: JwtBundle
+  /** What WIT-SVIDs are verified against; possibly empty. */
   readonly witBundle: WitBundle
   /** Grows with every change of content; undefined when the publisher sets none. */
   readonly sequenceNumber: bigint | undefined

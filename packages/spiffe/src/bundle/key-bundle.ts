@@ -5,11 +5,13 @@ import { type KeyMap, keyMap, sameKeys, without } from './key-map.ts'
 
 /** Where verification finds the JWT authorities of a trust domain; rules as for `X509BundleSource`. */
 export interface JwtBundleSource {
+  /** The bundle of exactly this trust domain, or undefined if that is not trusted. */
   getJwtBundle(trustDomain: TrustDomain): JwtBundle | undefined
 }
 
 /** Where verification finds the WIT authorities of a trust domain; rules as for `X509BundleSource`. */
 export interface WitBundleSource {
+  /** The bundle of exactly this trust domain, or undefined if that is not trusted. */
   getWitBundle(trustDomain: TrustDomain): WitBundle | undefined
 }
 
@@ -21,7 +23,9 @@ export interface WitBundleSource {
  * @see JWT-SVID standard, "Representation in the SPIFFE Bundle"
  */
 export class JwtBundle implements JwtBundleSource {
+  /** Whose authorities these are. */
   readonly trustDomain: TrustDomain
+  /** Public keys by key ID, in the order given. */
   readonly jwtAuthorities: KeyMap
 
   /** @throws {@link SpiffeError} `ERR_BUNDLE_KEY_ID` for an empty key ID or one that names two keys, `ERR_BUNDLE_SIZE` */
@@ -96,7 +100,9 @@ export class JwtBundle implements JwtBundleSource {
  * @see WIT-SVID standard, "Representation in the SPIFFE Bundle"
  */
 export class WitBundle implements WitBundleSource {
+  /** Whose authorities these are. */
   readonly trustDomain: TrustDomain
+  /** Public keys by key ID, in the order given. */
   readonly witAuthorities: KeyMap
 
   /** @throws {@link SpiffeError} `ERR_BUNDLE_KEY_ID` for an empty key ID or one that names two keys, `ERR_BUNDLE_SIZE` */

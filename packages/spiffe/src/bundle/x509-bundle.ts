@@ -8,6 +8,7 @@ import { SpiffeError } from '../spiffe-error.ts'
  * Either way nothing of that trust domain verifies. May throw when the source itself is closed or not ready.
  */
 export interface X509BundleSource {
+  /** The bundle of exactly this trust domain, or undefined if that is not trusted. */
   getX509Bundle(trustDomain: TrustDomain): X509Bundle | undefined
 }
 
@@ -22,7 +23,9 @@ export const MAX_AUTHORITIES = 1024
  * @see X509-SVID standard, "Representation in the SPIFFE Bundle"
  */
 export class X509Bundle implements X509BundleSource {
+  /** Whose authorities these are. */
   readonly trustDomain: TrustDomain
+  /** The certificates in the order given, each once. Roots or intermediates: a path may end in any of them. */
   readonly x509Authorities: readonly Certificate[]
 
   /**

@@ -84,6 +84,7 @@ export class TrustDomain {
  * @see SPIFFE-ID standard
  */
 export class SpiffeId {
+  /** Who issues this identity. */
   readonly trustDomain: TrustDomain
   /** Empty for the ID of the trust domain itself, otherwise beginning with `/`. */
   readonly path: string

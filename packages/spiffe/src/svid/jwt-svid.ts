@@ -28,7 +28,9 @@ export interface VerifyJwtSvidOptions {
 export interface ParseInsecureOptions {
   /** As for verification, but may be left out. */
   readonly audience?: string | readonly string[] | undefined
+  /** Default: the system's time. */
   readonly now?: Date | undefined
+  /** Tolerated difference of the clocks for `exp`, `nbf` and `iat`. Default 60, at most 120. */
   readonly leewaySeconds?: number | undefined
   /** What the operator says this identity is for. */
   readonly hint?: string | undefined
@@ -51,10 +53,13 @@ interface Facts {
  * @see JWT-SVID standard
  */
 export class JwtSvid {
+  /** Whose token this is: the claim `sub`. */
   readonly id: SpiffeId
   /** Everybody whom the token is meant for; at least one. */
   readonly audience: readonly string[]
+  /** The claim `exp`, in whole seconds. Verification allows the leeway past it; holders should not. */
   readonly expiresAt: Date
+  /** The claim `iat`; undefined when the token has none. */
   readonly issuedAt: Date | undefined
   /** Key ID from the header; undefined when it has none. */
   readonly keyId: string | undefined
@@ -87,7 +92,10 @@ export class JwtSvid {
     return new JwtSvid(readJwt(token, parsed, options), options.hint)
   }
 
-  /** Verifies a token; see {@link verifyJwtSvid}, which is this function under another name. */
+  /**
+   * Verifies a token; see {@link verifyJwtSvid}, which is this function under another name.
+   * @throws {@link SpiffeError} as {@link verifyJwtSvid}
+   */
   static async parseAndValidate(
     token: string,
     bundles: JwtBundleSource,

@@ -51,7 +51,9 @@ interface Facts {
 
 /** Own parts of a WIT-SVID that its holder has besides the token. */
 export interface WitSvidHolding {
+  /** The private half of the key that the token confirms. */
   readonly privateKey: PrivateKey
+  /** What the operator says this identity is for, when a workload has several; empty counts as none. */
   readonly hint?: string | undefined
 }
 
@@ -64,13 +66,17 @@ export interface WitSvidHolding {
  * @see WIT-SVID standard
  */
 export class WitSvid {
+  /** Whose key this is: the claim `sub`. */
   readonly id: SpiffeId
+  /** Key ID of the issuer's key, from the header. */
   readonly keyId: string
+  /** The claim `exp`, in whole seconds. */
   readonly expiresAt: Date
   /** The workload's key, from the `cnf` claim. */
   readonly publicKey: PublicKey
   /** What the workload's key signs proofs with. */
   readonly algorithm: SignatureAlgorithm
+  /** All claims as they were signed. */
   readonly claims: Claims
   /** The private half, if this is the own WIT-SVID. */
   readonly privateKey: PrivateKey | undefined
@@ -96,7 +102,8 @@ export class WitSvid {
    * issued them. Form, algorithm, subject, confirmation key and times are checked all the same.
    *
    * @param holding - the private half and hint, for the own WIT-SVID.
-   * @throws {@link SpiffeError} `ERR_WIT_SVID_…` except `ERR_WIT_SVID_UNTRUSTED` and `ERR_WIT_SVID_PROOF`
+   * @throws {@link SpiffeError} `ERR_WIT_SVID_SYNTAX`, `ERR_WIT_SVID_HEADER`, `ERR_WIT_SVID_ALGORITHM`, `ERR_WIT_SVID_KEY_ID`,
+   * `ERR_WIT_SVID_CLAIM`, `ERR_WIT_SVID_SUBJECT`, `ERR_WIT_SVID_CONFIRMATION`, `ERR_WIT_SVID_EXPIRED`, `ERR_WIT_SVID_NOT_YET_VALID`
    */
   static parseInsecure(token: string, options: WitSvidOptions = {}, holding?: WitSvidHolding): WitSvid {
     const facts = readWit(token, parseToken('WIT', token, []), options)
@@ -106,7 +113,10 @@ export class WitSvid {
     return new WitSvid(facts, holding)
   }
 
-  /** Verifies the issuer's signature only; see {@link verifyWitSvidWithoutProof}. */
+  /**
+   * Verifies the issuer's signature only; see {@link verifyWitSvidWithoutProof}.
+   * @throws {@link SpiffeError} as {@link verifyWitSvidWithoutProof}
+   */
   static async parseAndValidate(
     token: string,
     bundles: WitBundleSource,

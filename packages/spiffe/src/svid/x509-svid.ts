@@ -12,9 +12,11 @@ import { checkIntermediate, checkLeaf, MAX_CHAIN_CERTIFICATES } from './x509-lea
  * @see X509-SVID standard
  */
 export class X509Svid {
+  /** The SPIFFE ID of the leaf. */
   readonly id: SpiffeId
   /** Leaf first; at least one. */
   readonly certificates: readonly [leaf: Certificate, ...rest: Certificate[]]
+  /** The leaf's key. */
   readonly privateKey: PrivateKey
   /** What the operator says this identity is for, when a workload has several. */
   readonly hint: string | undefined

@@ -12,7 +12,9 @@ export interface VerifyX509SvidOptions {
 
 /** A peer's X509-SVID that was verified. */
 export interface VerifiedX509Svid {
+  /** Who the peer is. */
   readonly id: SpiffeId
+  /** The peer's own certificate. */
   readonly leaf: Certificate
   /** The path that was validated, from the leaf to the authority of the bundle it ends in. */
   readonly path: readonly Certificate[]

@@ -11,7 +11,9 @@ import { TestAuthority } from './test-authority.ts'
 export interface FakeIdentity {
   /** Path of the SPIFFE ID in the authority's trust domain. */
   readonly path: string
+  /** Default none. */
   readonly hint?: string | undefined
+  /** Life of its SVIDs in seconds. Default as {@link TestAuthority} has it for each kind. */
   readonly ttlSeconds?: number | undefined
 }
 
@@ -25,6 +27,7 @@ export interface FakeIdentitiesOptions {
   readonly identities?: readonly FakeIdentity[] | undefined
   /** Bundles of other trust domains. Default none. */
   readonly federated?: readonly Bundle[] | undefined
+  /** The time at which SVIDs are minted. Default: the system's time. */
   readonly now?: (() => Date) | undefined
 }
 
@@ -35,6 +38,7 @@ export class FakeIdentities {
   #x509: readonly X509Svid[] = []
   #wit: readonly WitSvid[] = []
 
+  /** Nothing is minted before `ready()`. */
   constructor(options: FakeIdentitiesOptions) {
     this.#options = options
   }

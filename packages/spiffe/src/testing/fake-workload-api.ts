@@ -26,7 +26,9 @@ import { FakeIdentities, type FakeIdentitiesOptions } from './fake-identities.ts
 export interface FakeCall {
   /** The method's name, such as `FetchX509SVID`. */
   readonly method: string
+  /** The request's headers. */
   readonly headers: IncomingHttpHeaders
+  /** The call's HTTP/2 stream; it is the server's to end. */
   readonly stream: ServerHttp2Stream
   /** Ends the call with a status and no message. */
   readonly fail: (status: GrpcStatusCode, message: string) => void
@@ -56,6 +58,7 @@ interface OpenStream {
 export class FakeWorkloadApi implements AsyncDisposable {
   /** For `SPIFFE_ENDPOINT_SOCKET`: `unix://…`. */
   readonly address: string
+  /** What is given out. To change it and tell open streams, use `update()`. */
   readonly identities: FakeIdentities
   /** Every call so far, in order. */
   readonly calls: { readonly method: string; readonly headers: IncomingHttpHeaders }[] = []

@@ -22,6 +22,7 @@ export interface TestAuthorityOptions {
   readonly trustDomain?: TrustDomain | string | undefined
   /** Default: the system's time. */
   readonly now?: (() => Date) | undefined
+  /** Type of the authority's keys. Default: P-256. */
   readonly keyType?: KeyType | undefined
 }
 
@@ -31,8 +32,11 @@ export interface TestX509Options {
   readonly ttlSeconds?: number | undefined
   /** Signing certificates between root and leaf. Default 0. */
   readonly intermediates?: number | undefined
+  /** Default none. */
   readonly hint?: string | undefined
+  /** Default none. */
   readonly dnsNames?: readonly string[] | undefined
+  /** Type of the leaf's key. Default: P-256. */
   readonly keyType?: KeyType | undefined
   /** Changes the leaf's profile before it is signed. */
   readonly profile?: ((profile: CertificateProfile) => CertificateProfile) | undefined
@@ -42,6 +46,7 @@ export interface TestX509Options {
 export interface TestTokenOptions {
   /** Default 300. */
   readonly ttlSeconds?: number | undefined
+  /** Default none. */
   readonly hint?: string | undefined
   /** Claims to add or to replace; undefined takes one out. */
   readonly claims?: Readonly<Record<string, unknown>> | undefined
@@ -56,6 +61,7 @@ interface Signing {
 
 /** The authority of a trust domain for tests: mints SVIDs of all kinds on demand. Keys are in memory only. */
 export class TestAuthority {
+  /** Whose authority this is. */
   readonly trustDomain: TrustDomain
   readonly #now: () => Date
   readonly #root: Signing

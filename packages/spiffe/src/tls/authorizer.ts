@@ -7,6 +7,7 @@ import type { VerifiedX509Svid } from '../svid/x509-verify.ts'
  * connection.
  */
 export interface Authorizer {
+  /** Returns to accept, throws to refuse; what it throws is the cause of the connection's error. */
   authorize(peer: VerifiedX509Svid): void
   /** The only trust domains from which a peer could be accepted; undefined for all that are trusted. */
   readonly trustDomains: readonly TrustDomain[] | undefined

@@ -11,6 +11,7 @@ import { verifyPeer } from './peer.ts'
 
 /** A source that also knows all its bundles, which TLS clients need beforehand. */
 export interface X509BundleCollection extends X509BundleSource {
+  /** All bundles of one moment, one for each trusted trust domain. */
   getX509Bundles(): Iterable<X509Bundle>
 }
 
@@ -24,9 +25,11 @@ export interface ConnectTlsOptions extends LifetimeOptions {
   readonly svid?: X509SvidSource | undefined
   /** Where to connect: `host` and `port`, or `path`, or `socket`; also `ALPNProtocols`, `servername` and the like. */
   readonly connection: Omit<ConnectionOptions, keyof typeof FIXED>
+  /** Ends the attempt, which then rejects. It does not end the connection later. */
   readonly signal?: AbortSignal | undefined
   /** For connection, handshake and verification together. Default 10,000. */
   readonly timeoutMs?: number | undefined
+  /** Default: the system's clock. */
   readonly clock?: SpiffeClock | undefined
 }
 
@@ -49,7 +52,9 @@ const FIXED = {
 
 /** A connection to a verified peer. */
 export interface VerifiedConnection {
+  /** The connection, with nothing read from it yet. The caller owns it. */
   readonly socket: TLSSocket
+  /** Who answered. */
   readonly peer: VerifiedX509Svid
 }
 

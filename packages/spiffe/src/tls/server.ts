@@ -29,6 +29,7 @@ export interface SpiffeTlsServerOptions extends LifetimeOptions {
   readonly alpnProtocols?: readonly string[] | undefined
   /** For handshake and verification. Default 10,000. */
   readonly handshakeTimeoutMs?: number | undefined
+  /** Default: the system's clock. */
   readonly clock?: SpiffeClock | undefined
 }
 
@@ -47,6 +48,7 @@ export class SpiffeTlsServer implements AsyncDisposable {
   readonly #sockets = new Set<Socket>()
   #presented: X509Svid | undefined
 
+  /** Takes the SVID of this moment and listens nowhere yet. @throws what `options.svid` throws when it has no SVID */
   constructor(options: SpiffeTlsServerOptions) {
     this.#options = options
     this.#clock = options.clock ?? systemClock

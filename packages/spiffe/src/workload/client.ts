@@ -36,6 +36,7 @@ export interface WorkloadApiClientOptions {
   readonly maxMessageBytes?: number | undefined
   /** How long each fetch may take when the call itself does not say. Default 30,000. */
   readonly timeoutMs?: number | undefined
+  /** Default: the system's clock. */
   readonly clock?: SpiffeClock | undefined
 }
 
@@ -95,6 +96,7 @@ const {
  * @see Workload Endpoint and Workload API standards
  */
 export class WorkloadApiClient implements AsyncDisposable {
+  /** Where the Workload API is. */
   readonly address: WorkloadApiAddress
   readonly #channel: GrpcChannel
   readonly #clock: SpiffeClock

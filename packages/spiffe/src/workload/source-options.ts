@@ -4,6 +4,7 @@ import { WorkloadApiClient, type WorkloadApiClientOptions } from './client.ts'
 export interface SourceOptions {
   /** The client to use; it stays the caller's. Default: an own one, made of `clientOptions` and closed with the source. */
   readonly client?: WorkloadApiClient | undefined
+  /** How to make an own client; without effect if there is `client`. */
   readonly clientOptions?: WorkloadApiClientOptions | undefined
   /** Ends the wait for the first update. It does not end the source later. */
   readonly signal?: AbortSignal | undefined

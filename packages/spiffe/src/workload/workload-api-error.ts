@@ -10,10 +10,12 @@ import { type GrpcStatusCode, grpcStatusName } from './grpc/status.ts'
  */
 export class WorkloadApiError extends SpiffeError {
   override readonly name = 'WorkloadApiError'
+  /** Status code of gRPC. */
   readonly status: GrpcStatusCode
   /** What the other side, or the transport, said, without the prefix of `message`. */
   readonly statusMessage: string
 
+  /** @param statusMessage - becomes the end of `message`. */
   constructor(
     code: 'ERR_WORKLOAD_STATUS' | 'ERR_WORKLOAD_TRANSPORT' | 'ERR_WORKLOAD_DEADLINE',
     status: GrpcStatusCode,

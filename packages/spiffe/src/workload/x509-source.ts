@@ -17,8 +17,11 @@ export interface X509SourceOptions extends SourceOptions {
 
 /** One consistent state of a source: what belongs together in a handshake. Immutable. */
 export interface X509Snapshot {
+  /** The one to present, which is one of `svids`. */
   readonly svid: X509Svid
+  /** All that the workload has, in the order of the Workload API. */
   readonly svids: X509Context['svids']
+  /** The own trust domain's bundle and those of federated ones. */
   readonly bundles: X509BundleSet
 }
 

@@ -17,14 +17,19 @@ import { GrpcStatus, statusOfReset } from './status.ts'
 
 /** One method of a service, as generated descriptors describe it. */
 export interface GrpcMethod<I extends DescMessage, O extends DescMessage> {
+  /** Name of the method alone. */
   readonly name: string
+  /** The service; `typeName` has its package too. */
   readonly parent: { readonly typeName: string }
+  /** Schema of the requests. */
   readonly input: I
+  /** Schema of the answers. */
   readonly output: O
 }
 
 /** What a call may be told. */
 export interface GrpcCallOptions {
+  /** Ends the call; it then rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined
   /** The call fails after this time; without it, it may last for ever. */
   readonly timeoutMs?: number | undefined
@@ -32,12 +37,15 @@ export interface GrpcCallOptions {
 
 /** What a channel is made of. */
 export interface GrpcChannelOptions {
+  /** Where to connect. */
   readonly address: WorkloadApiAddress
+  /** Counts time-outs. */
   readonly clock: SpiffeClock
   /** Largest message that is read, in bytes. */
   readonly maxMessageBytes: number
   /** Headers that go with every call. */
   readonly headers: Readonly<Record<string, string>>
+  /** Time for making the connection, in milliseconds. */
   readonly connectTimeoutMs: number
 }
 
@@ -62,6 +70,7 @@ export class GrpcChannel implements AsyncDisposable {
   readonly #connections = new Set<Connection>()
   #closed = false
 
+  /** Connects to nothing yet. */
   constructor(options: GrpcChannelOptions) {
     this.#options = options
   }
@@ -71,7 +80,10 @@ export class GrpcChannel implements AsyncDisposable {
     return this.#connections.size
   }
 
-  /** Calls a method with one answer. @throws {@link WorkloadApiError} */
+  /**
+   * Calls a method with one answer.
+   * @throws {@link WorkloadApiError} as {@link serverStream}, and `ERR_WORKLOAD_TRANSPORT` for another number of answers than one
+   */
   async unary<I extends DescMessage, O extends DescMessage>(
     method: GrpcMethod<I, O>,
     request: MessageInitShape<I>,
