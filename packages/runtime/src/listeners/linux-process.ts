@@ -34,6 +34,8 @@ interface LibC {
   readonly poll: (fds: Buffer, count: number, timeoutMs: number) => number
   readonly flock: (fd: number, operation: number) => number
   readonly socketpair: (domain: number, type: number, protocol: number, fds: Buffer) => number
+  /** Of glibc only. */
+  readonly mallocTrim: ((pad: number) => number) | undefined
   readonly errno: () => number
 }
 
@@ -51,9 +53,18 @@ function libc(): LibC {
     poll: self.func('int poll(void *fds, unsigned long count, int timeout)'),
     flock: self.func('int flock(int fd, int operation)'),
     socketpair: self.func('int socketpair(int domain, int type, int protocol, void *fds)'),
+    mallocTrim: optional(() => self.func('int malloc_trim(unsigned long pad)')),
     errno: () => koffi.errno(),
   }
   return loaded
+}
+
+function optional<T>(find: () => T): T | undefined {
+  try {
+    return find()
+  } catch {
+    return undefined
+  }
 }
 
 /** Who connected a Unix socket. `pid` is 0 when it is not visible in our PID namespace. */
@@ -152,6 +163,11 @@ function writeInt(buffer: Buffer, value: number, offset: number): void {
 function writeShort(buffer: Buffer, value: number, offset: number): void {
   if (little) buffer.writeInt16LE(value, offset)
   else buffer.writeInt16BE(value, offset)
+}
+
+/** Gives memory that the C library keeps free back to the kernel. Does nothing where the library cannot (musl). */
+export function trimFreeMemory(): void {
+  libc().mallocTrim?.(0)
 }
 
 const AF_UNIX = 1

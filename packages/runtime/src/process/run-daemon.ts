@@ -1,9 +1,12 @@
 import { CliError } from '../cli/command.ts'
+import { systemClock } from '../clock/system-clock.ts'
 import type { LogConfig } from '../config/program-config.ts'
 import type { ConfigNotice } from '../config/section-reader.ts'
+import { trimFreeMemory } from '../listeners/linux-process.ts'
 import { openLogger, type RootLogger } from '../logging/root-logger.ts'
 import { inspectorProblem } from './inspector.ts'
 import { handleSignals } from './signals.ts'
+import { onceCalm, releaseStartMemory } from './start-memory.ts'
 import { tightenUmask } from './umask.ts'
 
 /** A daemon that was started: it ends by itself, or when it is disposed of. */
@@ -54,6 +57,7 @@ export async function runDaemon({ name, stopWhenStdinCloses, configure }: RunDae
     {
       await using daemon = await settings.start(log, signals.stop)
       if (signals.stop.aborted) resolve()
+      await using _settling = releaseOnceCalm()
       await Promise.race([stopped, daemon.ended])
     }
     log.info(`${name} stopped gracefully`)
@@ -63,5 +67,22 @@ export async function runDaemon({ name, stopWhenStdinCloses, configure }: RunDae
     log.error('Fatal run error', { error })
     log.error(`${name} crashed`)
     return 1
+  }
+}
+
+function releaseOnceCalm(): AsyncDisposable {
+  const controller = new AbortController()
+  const released = onceCalm(
+    () => {
+      releaseStartMemory()
+      trimFreeMemory()
+    },
+    { clock: systemClock, signal: controller.signal },
+  )
+  return {
+    [Symbol.asyncDispose]: () => {
+      controller.abort()
+      return released
+    },
   }
 }

@@ -1,6 +1,7 @@
 // The one thread that holds the SQLite database: a commit that waits for the disk, or a database that another process
 // holds, never blocks the server's main loop.
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
+import { onceCalm, releaseStartMemory, systemClock } from '@plastron/runtime/thread'
 import type { NewEntry } from '../records.ts'
 import { compact, unpackEntries } from './compact-entries.ts'
 import { type Command, GroupCommit } from './group-commit.ts'
@@ -145,6 +146,9 @@ async function main(port: MessagePort, options: WorkerOptions): Promise<void> {
   }
   const thread = new DatabaseThread(port, options.path, open)
   port.on('message', (message: ToWorker) => thread.receive(message))
+  const closed = new AbortController()
+  port.on('close', () => closed.abort())
+  void onceCalm(releaseStartMemory, { clock: systemClock, signal: closed.signal })
   thread.send({ kind: 'open', history: open.history, backedUpTo: open.backedUpTo })
 }
 
