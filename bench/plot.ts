@@ -37,21 +37,21 @@ function drawPanel({ title, xTitle, series }: Panel): string {
   const inner = { width: width - margin.left - margin.right, height: height - margin.top - margin.bottom }
   const px = (x: number) => (margin.left + (x / xMax) * inner.width).toFixed(1)
   const py = (y: number) => (margin.top + inner.height - (y / yMax) * inner.height).toFixed(1)
-  const parts = [`<text x="${margin.left}" y="16" font-size="13">${escape(title)}</text>`]
+  const parts = [`<text x="${margin.left}" y="16" font-size="13">${escaped(title)}</text>`]
   for (let y = 0; y <= yMax + yStep / 2; y += yStep) {
     parts.push(`<line x1="${px(0)}" x2="${px(xMax)}" y1="${py(y)}" y2="${py(y)}" stroke="#ddd"/>`)
     parts.push(`<text x="${margin.left - 6}" y="${Number(py(y)) + 4}" text-anchor="end">${label(y)}</text>`)
   }
   for (let x = 0; x <= xMax + xStep / 2; x += xStep)
     parts.push(`<text x="${px(x)}" y="${height - 28}" text-anchor="middle">${label(x)}</text>`)
-  parts.push(`<text x="${width / 2}" y="${height - 10}" text-anchor="middle">${escape(xTitle)}</text>`)
+  parts.push(`<text x="${width / 2}" y="${height - 10}" text-anchor="middle">${escaped(xTitle)}</text>`)
   for (const [index, { name, points }] of series.entries()) {
     const colour = colours[index % colours.length]
     const path = points.map(([x, y]) => `${px(x)},${py(y)}`).join(' ')
     parts.push(`<polyline points="${path}" fill="none" stroke="${colour}" stroke-width="2"/>`)
     for (const [x, y] of points) parts.push(`<circle cx="${px(x)}" cy="${py(y)}" r="3" fill="${colour}"/>`)
     parts.push(
-      `<text x="${margin.left + 8}" y="${margin.top + 12 + index * 14}" fill="${colour}">${escape(name)}</text>`,
+      `<text x="${margin.left + 8}" y="${margin.top + 12 + index * 14}" fill="${colour}">${escaped(name)}</text>`,
     )
   }
   return parts.join('\n')
@@ -71,6 +71,6 @@ function label(value: number): string {
   return String(Number(value.toFixed(2)))
 }
 
-function escape(text: string): string {
+function escaped(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
 }

@@ -41,16 +41,20 @@ test('a quick run of the benchmark completes, and every figure of every line is 
 })
 
 test('a comparison names the paths that are dearer than recorded, after the machine is divided out', () => {
+  const line = (cpuMicroseconds: number, calibrationMicroseconds: number) => ({
+    figures: { cpuMicroseconds },
+    calibrationMicroseconds,
+  })
   const recorded = {
-    same: { cpuMicroseconds: 100, calibrationMicroseconds: 200 },
-    dearer: { cpuMicroseconds: 100, calibrationMicroseconds: 200 },
-    unmeasured: { cpuMicroseconds: 100, calibrationMicroseconds: 200 },
+    same: line(100, 200),
+    dearer: line(100, 200),
+    unmeasured: line(100, 200),
   }
   const now = {
     // On a machine of half the speed.
-    same: { cpuMicroseconds: 200, calibrationMicroseconds: 400 },
-    dearer: { cpuMicroseconds: 280, calibrationMicroseconds: 400 },
-    unrecorded: { cpuMicroseconds: 1, calibrationMicroseconds: 400 },
+    same: line(200, 400),
+    dearer: line(280, 400),
+    unrecorded: line(1, 400),
   }
   const text = comparison(now, recorded, 'a date')
   assert.match(text, /^2 paths compared with a date: 1 cost more/)
