@@ -8,14 +8,29 @@ export function hintOf({ hint }: AgentEntry): string {
   return Buffer.byteLength(hint) > MAX_HINT_BYTES ? '' : hint
 }
 
-/**
- * Entries whose hints are unique (STD-WA-015): of several with the same one, the entry that was created first stays, or the lower id
- * (AGT-WL-010). Entries without a hint all stay; the order is kept.
- */
-export function withDistinctHints(entries: readonly AgentEntry[]): {
+/** Entries that are served, and those that are not because of their hints. */
+export interface DistinctHints {
   readonly kept: readonly AgentEntry[]
   readonly dropped: readonly AgentEntry[]
-} {
+}
+
+/** Workloads with the same selectors have the same list, so this is worked out once for all of them. */
+const results = new WeakMap<readonly AgentEntry[], DistinctHints>()
+
+/**
+ * Entries whose hints are unique (STD-WA-015): of several with the same one, the entry that was created first stays, or the lower id
+ * (AGT-WL-010). Entries without a hint all stay; the order is kept. The same result for the same list, which must not change.
+ */
+export function withDistinctHints(entries: readonly AgentEntry[]): DistinctHints {
+  let result = results.get(entries)
+  if (result === undefined) {
+    result = separate(entries)
+    results.set(entries, result)
+  }
+  return result
+}
+
+function separate(entries: readonly AgentEntry[]): DistinctHints {
   const first = new Map<string, AgentEntry>()
   for (const entry of entries) {
     const hint = hintOf(entry)

@@ -1,4 +1,5 @@
-import { GrpcError, grpcCodeInGo, type Interceptor, type Metrics } from '@plastron/runtime'
+import type { DescMethod } from '@bufbuild/protobuf'
+import { GrpcError, grpcCodeInGo, type Interceptor, type Metrics, noMetrics } from '@plastron/runtime'
 
 /** Services whose name in metrics is not their full name (AGT-TEL-001). */
 const SHORT_NAMES: Readonly<Record<string, string>> = {
@@ -10,11 +11,10 @@ const SHORT_NAMES: Readonly<Record<string, string>> = {
 
 /** Measures each call under `rpc`, the service and the method, with its status. The agent's own calls are not measured (AGT-WL-020). */
 export function rpcMetrics(metrics: Metrics): Interceptor {
+  if (metrics === noMetrics) return (_call, next) => next()
   return async (call, next) => {
     if (call.peer.kind === 'unix' && call.peer.pid === process.pid) return next()
-    const { typeName } = call.method.parent
-    const service = SHORT_NAMES[typeName] ?? snake(typeName)
-    const measurement = metrics.startCall(['rpc', service, snake(call.method.name)])
+    const measurement = metrics.startCall(keyOf(call.method))
     let status = 'OK'
     try {
       await next()
@@ -25,6 +25,19 @@ export function rpcMetrics(metrics: Metrics): Interceptor {
       measurement.end(status)
     }
   }
+}
+
+/** Names are put together once per method. */
+const keys = new WeakMap<DescMethod, readonly string[]>()
+
+function keyOf(method: DescMethod): readonly string[] {
+  let key = keys.get(method)
+  if (key === undefined) {
+    const { typeName } = method.parent
+    key = ['rpc', SHORT_NAMES[typeName] ?? snake(typeName), snake(method.name)]
+    keys.set(method, key)
+  }
+  return key
 }
 
 function snake(name: string): string {

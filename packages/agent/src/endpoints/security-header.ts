@@ -8,12 +8,12 @@ const SECURITY_HEADER = 'workload.spiffe.io'
  * Refuses calls of the Workload API that do not carry the security header exactly once with the value `true`, in this spelling (AGT-WL-002,
  * STD-WE-005). Calls of other services pass: health and reflection reveal nothing.
  */
-export const requireSecurityHeader: Interceptor = async (call, next) => {
+export const requireSecurityHeader: Interceptor = (call, next) => {
   if (call.method.parent === workload.SpiffeWorkloadAPI) {
     const values = call.header(SECURITY_HEADER)
     if (values.length !== 1 || values[0] !== 'true') {
-      throw new GrpcError('INVALID_ARGUMENT', 'security header missing from request')
+      return Promise.reject(new GrpcError('INVALID_ARGUMENT', 'security header missing from request'))
     }
   }
-  await next()
+  return next()
 }

@@ -1,10 +1,10 @@
-import type { JsonObject } from '@bufbuild/protobuf'
-import type { workload } from '@plastron/api'
-import { GrpcError, type Handlers } from '@plastron/runtime'
+import { create, type JsonObject, type MessageInitShape, toBinary } from '@bufbuild/protobuf'
+import { workload } from '@plastron/api'
+import { EncodedMessage, GrpcError, type Handlers } from '@plastron/runtime'
 import { BundleSet, type Claims, JwtSvid, SpiffeError, SpiffeId } from '@plastron/spiffe'
 import { reasonOf } from '../agent-error.ts'
 import type { AgentEntry } from '../entries/agent-entry.ts'
-import type { JwtIssuer } from '../identity/jwt-issuer.ts'
+import type { JwtDocument, JwtIssuer } from '../identity/jwt-issuer.ts'
 import { hintOf } from './hints.ts'
 import { visibleBundles } from './visible-bundles.ts'
 import type { WorkloadSessions } from './workload-session.ts'
@@ -45,15 +45,10 @@ export function jwtMethods(
       const caller = await sessions.caller(call, 'fetchJwtSvid')
       const entries = selectEntries(await sessions.entries(call, caller), wanted)
       if (entries.length === 0) throw sessions.denied(caller)
+      const held = issuer.held(entries, audience)
+      if (held !== undefined) return jwtResponse(entries, held)
       try {
-        const tokens = await Promise.all(entries.map(entry => issuer.get(entry, audience, call.signal)))
-        return {
-          svids: entries.map((entry, index) => ({
-            spiffeId: entry.spiffeId.toString(),
-            svid: tokens[index]!,
-            hint: hintOf(entry),
-          })),
-        }
+        return jwtResponse(entries, await Promise.all(entries.map(entry => issuer.get(entry, audience, call.signal))))
       } catch (cause) {
         call.signal.throwIfAborted()
         log.error('Could not fetch JWT-SVID', { pid: caller.pid, error: reasonOf(cause) })
@@ -61,17 +56,19 @@ export function jwtMethods(
       }
     },
 
-    async *fetchJWTBundles(_request, call) {
-      const caller = await sessions.caller(call, 'fetchJwtBundles')
-      const answers = visibleBundles(sessions, call, caller, allowUnauthenticatedVerifiers, bundle => bundle.jwtBundle)
-      for await (const bundles of answers) {
-        yield {
+    fetchJWTBundles: (_request, call) =>
+      visibleBundles({
+        sessions,
+        call,
+        method: 'fetchJwtBundles',
+        anybody: allowUnauthenticatedVerifiers,
+        part: bundle => bundle.jwtBundle,
+        answer: bundles => ({
           bundles: Object.fromEntries(
             bundles.map(bundle => [bundle.trustDomain.id().toString(), Buffer.from(bundle.jwtBundle.marshal())]),
           ),
-        }
-      }
-    },
+        }),
+      }),
 
     async validateJWTSVID({ audience, svid }, call) {
       if (audience === '') throw new GrpcError('INVALID_ARGUMENT', 'audience must be specified')
@@ -94,6 +91,38 @@ export function jwtMethods(
       const isForeign = !verified.id.memberOf(store.trustDomain)
       return { spiffeId: verified.id.toString(), claims: claimsOf(verified, isForeign ? told : undefined) }
     },
+  }
+}
+
+type JwtResponse = EncodedMessage | MessageInitShape<typeof workload.JWTSVIDResponseSchema>
+
+/** Answers that were given before, by the token in them. */
+const encodedOf = new WeakMap<JwtDocument, { readonly entry: AgentEntry; readonly message: EncodedMessage }>()
+
+/** The answer with these documents of these entries. One that holds a single token, as nearly all do, is put into bytes once. */
+function jwtResponse(entries: readonly AgentEntry[], documents: readonly JwtDocument[]): JwtResponse {
+  const [entry] = entries
+  const [document] = documents
+  if (entry === undefined || document === undefined || entries.length > 1) return jwtFields(entries, documents)
+  const held = encodedOf.get(document)
+  // The hint is the entry's, and may have changed since.
+  if (held?.entry === entry) return held.message
+  const schema = workload.JWTSVIDResponseSchema
+  const message = new EncodedMessage(toBinary(schema, create(schema, jwtFields(entries, documents))))
+  encodedOf.set(document, { entry, message })
+  return message
+}
+
+function jwtFields(
+  entries: readonly AgentEntry[],
+  documents: readonly JwtDocument[],
+): MessageInitShape<typeof workload.JWTSVIDResponseSchema> {
+  return {
+    svids: entries.map((entry, index) => ({
+      spiffeId: entry.spiffeId.toString(),
+      svid: documents[index]!.token,
+      hint: hintOf(entry),
+    })),
   }
 }
 

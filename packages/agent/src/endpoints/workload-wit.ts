@@ -65,19 +65,23 @@ export function witMethods(
       }
     },
 
-    async *fetchWITBundles(_request, call) {
-      const caller = await sessions.caller(call, undefined)
-      assertSupported()
-      const answers = visibleBundles(sessions, call, caller, allowUnauthenticatedVerifiers, bundle => bundle.witBundle)
-      for await (const bundles of answers) {
-        assertSupported()
-        yield {
-          bundles: Object.fromEntries(
-            bundles.map(bundle => [bundle.trustDomain.id().toString(), bundle.witBundle.marshal()]),
-          ),
-        }
-      }
-    },
+    fetchWITBundles: (_request, call) =>
+      visibleBundles({
+        sessions,
+        call,
+        method: undefined,
+        anybody: allowUnauthenticatedVerifiers,
+        part: bundle => bundle.witBundle,
+        assertServed: assertSupported,
+        answer: bundles => {
+          assertSupported()
+          return {
+            bundles: Object.fromEntries(
+              bundles.map(bundle => [bundle.trustDomain.id().toString(), bundle.witBundle.marshal()]),
+            ),
+          }
+        },
+      }),
   }
 }
 

@@ -1,11 +1,14 @@
-import type { MessageInitShape } from '@bufbuild/protobuf'
-import type { workload } from '@plastron/api'
-import { DeadlineError, GrpcError, type Handlers, withDeadline } from '@plastron/runtime'
+import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf'
+import { workload } from '@plastron/api'
+import { DeadlineError, EncodedMessage, GrpcError, type Handlers, withDeadline } from '@plastron/runtime'
 import type { Bundle } from '@plastron/spiffe'
 import type { AgentEntry } from '../entries/agent-entry.ts'
+import type { FederatedBundles } from '../identity/identity-store.ts'
 import type { X509Document } from '../identity/x509-document.ts'
 import type { X509Issuer } from '../identity/x509-issuer.ts'
+import type { Caller } from './callers.ts'
 import { hintOf } from './hints.ts'
+import { NewsStream } from './news-stream.ts'
 import { visibleBundles } from './visible-bundles.ts'
 import type { WorkloadSessions } from './workload-session.ts'
 
@@ -28,6 +31,8 @@ interface X509View {
   readonly identities: readonly { readonly entry: AgentEntry; readonly document: X509Document }[]
   readonly own: Bundle
   readonly federated: readonly Bundle[]
+  /** All that the agent had when {@link federated} was chosen. */
+  readonly federatedBundles: FederatedBundles
 }
 
 /** The X.509 methods of the Workload API. */
@@ -38,8 +43,13 @@ export function x509Methods(
 ): Pick<Handlers<typeof workload.SpiffeWorkloadAPI>, 'fetchX509SVID' | 'fetchX509Bundles'> {
   const { store, clock } = sessions
 
+  /** The last view of each list of entries: workloads with the same selectors have the same list. */
+  const views = new WeakMap<readonly AgentEntry[], X509View>()
+
   /** Undefined while an identity has neither an X509-SVID nor a failed attempt at one (AGT-CACHE-003). */
   function view(entries: readonly AgentEntry[]): X509View | undefined {
+    const last = views.get(entries)
+    if (last !== undefined && isCurrent(last, entries)) return last
     const identities: { entry: AgentEntry; document: X509Document }[] = []
     for (const entry of entries) {
       const document = issuer.get(entry)
@@ -47,7 +57,19 @@ export function x509Methods(
       else if (issuer.failure(entry) === undefined) return undefined
     }
     if (identities.length === 0 || store.own === undefined) return undefined
-    return { identities, own: store.own.bundle, federated: store.federatedOf(entries).map(({ bundle }) => bundle) }
+    const federated = store.federatedOf(entries).map(({ bundle }) => bundle)
+    const next = { identities, own: store.own.bundle, federated, federatedBundles: store.federated }
+    views.set(entries, next)
+    return next
+  }
+
+  function isCurrent({ identities, own, federatedBundles }: X509View, entries: readonly AgentEntry[]): boolean {
+    return (
+      own === store.own?.bundle &&
+      federatedBundles === store.federated &&
+      identities.length === entries.length &&
+      identities.every(({ entry, document }) => issuer.get(entry) === document)
+    )
   }
 
   function whyNot(entries: readonly AgentEntry[]): GrpcError {
@@ -57,16 +79,19 @@ export function x509Methods(
   }
 
   return {
-    async *fetchX509SVID(_request, call) {
-      const caller = await sessions.caller(call, 'fetchX509Svid')
-      using subscription = await sessions.follow(call, caller, { x509: true })
-      issuer.touch(subscription.entries)
-      const giveUpAt = clock.monotonic() + FIRST_ANSWER_MS
+    fetchX509SVID: (_request, call) => {
+      let caller: Caller
+      let giveUpAt = 0
       let sent: X509View | undefined
-      for (;;) {
-        if (sent !== undefined || subscription.hasNews) {
-          await subscription.next(call.signal)
-        } else {
+      return new NewsStream({
+        open: async () => {
+          caller = await sessions.caller(call, 'fetchX509Svid')
+          const subscription = await sessions.follow(call, caller, { x509: true })
+          issuer.touch(subscription.entries)
+          giveUpAt = clock.monotonic() + FIRST_ANSWER_MS
+          return subscription
+        },
+        firstWait: async subscription => {
           const left = giveUpAt - clock.monotonic()
           const wait = (signal: AbortSignal) => subscription.next(signal)
           try {
@@ -74,29 +99,41 @@ export function x509Methods(
           } catch (error) {
             throw error instanceof DeadlineError ? whyNot(subscription.entries) : error
           }
-        }
-        const next = view(sessions.checked(caller, subscription.entries))
-        if (next === undefined || (sent !== undefined && sameView(sent, next))) continue
-        sent = next
-        yield x509Response(next)
-      }
+        },
+        answer: ({ entries }) => {
+          const next = view(sessions.checked(caller, entries))
+          if (next === undefined || (sent !== undefined && sameView(sent, next))) return undefined
+          sent = next
+          return encoded(next)
+        },
+      })
     },
 
-    async *fetchX509Bundles(_request, call) {
-      const caller = await sessions.caller(call, 'fetchX509Bundles')
-      for await (const bundles of visibleBundles(
+    fetchX509Bundles: (_request, call) =>
+      visibleBundles({
         sessions,
         call,
-        caller,
-        allowUnauthenticatedVerifiers,
-        bundle => bundle.x509Bundle,
-      )) {
-        yield {
+        method: 'fetchX509Bundles',
+        anybody: allowUnauthenticatedVerifiers,
+        part: bundle => bundle.x509Bundle,
+        answer: bundles => ({
           bundles: Object.fromEntries(bundles.map(bundle => [bundle.trustDomain.id().toString(), bundleDer(bundle)])),
-        }
-      }
-    },
+        }),
+      }),
   }
+}
+
+const messages = new WeakMap<X509View, EncodedMessage>()
+
+/** The answer that says what a view says, put into bytes once however many workloads get it. */
+function encoded(view: X509View): EncodedMessage {
+  let message = messages.get(view)
+  if (message === undefined) {
+    const schema = workload.X509SVIDResponseSchema
+    message = new EncodedMessage(toBinary(schema, create(schema, x509Response(view))))
+    messages.set(view, message)
+  }
+  return message
 }
 
 function x509Response({
@@ -118,6 +155,7 @@ function x509Response({
 }
 
 function sameView(a: X509View, b: X509View): boolean {
+  if (a === b) return true
   return (
     a.identities.length === b.identities.length &&
     a.identities.every(({ entry, document }, index) => {

@@ -19,6 +19,7 @@ export class IdentityStore {
   readonly #subscriptions = new Set<Subscription>()
   readonly #byEntry = new Map<string, Set<Subscription>>()
   readonly #listeners = new Set<() => void>()
+  readonly #wantedListeners = new Set<(entries: readonly AgentEntry[]) => void>()
 
   constructor(trustDomain: TrustDomain, own: TrustBundle | undefined) {
     this.trustDomain = trustDomain
@@ -48,9 +49,14 @@ export class IdentityStore {
     return this.#subscriptions.size
   }
 
-  /** Told after entries, bundles or subscriptions have changed. */
+  /** Told after entries or bundles have changed. */
   onChange(listener: () => void): void {
     this.#listeners.add(listener)
+  }
+
+  /** Told which entries a new stream waits for the X509-SVIDs of. */
+  onWanted(listener: (entries: readonly AgentEntry[]) => void): void {
+    this.#wantedListeners.add(listener)
   }
 
   /** The entries that a workload with these selectors is entitled to, by id. */
@@ -60,6 +66,7 @@ export class IdentityStore {
 
   /** The bundles of other trust domains that these entries federate with, by name. Those that the agent does not have are left out. */
   federatedOf(entries: readonly AgentEntry[]): readonly TrustBundle[] {
+    if (!entries.some(({ federatesWith }) => federatesWith.length > 0)) return NONE
     const names = new Set(entries.flatMap(({ federatesWith }) => federatesWith.map(({ name }) => name)))
     names.delete(this.trustDomain.name)
     return [...names].sort().flatMap(name => this.#federated.get(name) ?? [])
@@ -109,7 +116,7 @@ export class IdentityStore {
     })
     this.#subscriptions.add(subscription)
     this.#rematch(subscription)
-    this.#tell()
+    if (x509) for (const listener of this.#wantedListeners) listener(subscription.entries)
     return subscription
   }
 
@@ -141,6 +148,8 @@ export class IdentityStore {
     for (const listener of this.#listeners) listener()
   }
 }
+
+const NONE: readonly TrustBundle[] = []
 
 /** Entries that did not change are the same objects. */
 function sameEntries(a: EntryMap, b: EntryMap): boolean {

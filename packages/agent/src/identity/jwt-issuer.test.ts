@@ -31,7 +31,7 @@ async function house(options: { cacheSize?: number; ttlSeconds?: number } = {}) 
     fail: undefined as (() => Promise<never>) | undefined,
     claims: {} as Record<string, unknown>,
     reply: (reply: { token: string; issuedAt: bigint; expiresAt: bigint }) => reply,
-    ask: (audience: string[], of: AgentEntry = entry) => h.issuer.get(of, audience, signal),
+    ask: async (audience: string[], of: AgentEntry = entry) => (await h.issuer.get(of, audience, signal)).token,
     issuer: undefined as unknown as JwtIssuer,
     [Symbol.dispose]() {
       stop.abort(new Error('stopped'))

@@ -10,8 +10,8 @@ import type { IdentityStore } from './identity-store.ts'
 import { LruMap } from './lru-map.ts'
 import { SingleFlight } from './single-flight.ts'
 
-/** A JWT-SVID that the agent holds. */
-interface JwtDocument {
+/** A JWT-SVID that the agent got. Immutable. */
+export interface JwtDocument {
   readonly token: string
   readonly keyId: string | undefined
   readonly expiresAt: Date
@@ -73,30 +73,45 @@ export class JwtIssuer {
   }
 
   /**
+   * The tokens of these entries, in their order, if all of them are held and none is due to be renewed. Undefined if not: then {@link get} them.
+   */
+  held(entries: readonly AgentEntry[], audience: readonly string[]): readonly JwtDocument[] | undefined {
+    const now = this.#options.time.now()
+    const wanted = normalized(audience)
+    const documents: JwtDocument[] = []
+    for (const entry of entries) {
+      const document = entry.jwtWithId ? undefined : this.#held.get(cacheKey(entry, wanted))
+      if (document === undefined || document.expiresAt <= now || document.renewAt <= now) return undefined
+      documents.push(document)
+    }
+    return documents
+  }
+
+  /**
    * A token of an entry's identity for these audiences, in whatever order. A held one is given out until half of its life is over
    * (AGT-CACHE-012); then a newer one is asked for, and if that does not come soon the held one is given out as long as it is valid.
    *
    * @throws {@link AgentError} `ERR_AGENT_NO_DOCUMENT`
    */
-  async get(entry: AgentEntry, audience: readonly string[], signal: AbortSignal): Promise<string> {
+  async get(entry: AgentEntry, audience: readonly string[], signal: AbortSignal): Promise<JwtDocument> {
     const { time, log } = this.#options
-    const wanted = [...new Set(audience)].sort()
+    const wanted = normalized(audience)
     // A token with an id must not be given out twice.
-    if (entry.jwtWithId) return (await untilAborted(this.#mint(entry, wanted, MINT_TIMEOUT_MS), signal)).token
+    if (entry.jwtWithId) return untilAborted(this.#mint(entry, wanted, MINT_TIMEOUT_MS), signal)
     const key = cacheKey(entry, wanted)
     const held = this.#held.get(key)
     const valid = held !== undefined && held.expiresAt > time.now() ? held : undefined
-    if (valid !== undefined && time.now() < valid.renewAt) return valid.token
+    if (valid !== undefined && time.now() < valid.renewAt) return valid
     const timeoutMs = valid === undefined ? MINT_TIMEOUT_MS : this.#options.hitTimeoutMs
     const flight = this.#flights.run(key, async () => {
       const minted = await this.#mint(entry, wanted, timeoutMs)
       this.#held.set(key, minted)
       return minted
     })
-    if (valid === undefined) return (await untilAborted(flight, signal)).token
+    if (valid === undefined) return untilAborted(flight, signal)
     try {
       const patience = Math.min(PATIENCE_MS, timeoutMs)
-      return (await withDeadline(this.#options.clock, patience, 'renewing the JWT-SVID', () => flight, signal)).token
+      return await withDeadline(this.#options.clock, patience, 'renewing the JWT-SVID', () => flight, signal)
     } catch (error) {
       signal.throwIfAborted()
       log.warn('Failed to renew a JWT-SVID; the held one is given out', {
@@ -104,7 +119,7 @@ export class JwtIssuer {
         error: reasonOf(error),
         expiration: valid.expiresAt,
       })
-      return valid.token
+      return valid
     }
   }
 
@@ -184,10 +199,18 @@ export class JwtIssuer {
   }
 }
 
-/** Entry, identity and audiences (AGT-CACHE-010), at a fixed length however long they are. */
+/** Each audience once, in one order. */
+function normalized(audience: readonly string[]): readonly string[] {
+  return audience.length === 1 ? audience : [...new Set(audience)].sort()
+}
+
+/** Longer keys are replaced by their digest. */
+const MAX_KEY_LENGTH = 300
+
+/** Entry, identity and audiences (AGT-CACHE-010), at a bounded length however long they are. */
 function cacheKey(entry: AgentEntry, audience: readonly string[]): string {
-  const text = JSON.stringify([entry.id, entry.spiffeId, String(entry.createdAt), ...audience])
-  return createHash('sha256').update(text).digest('base64')
+  const text = JSON.stringify([entry.id, entry.spiffeId.toString(), String(entry.createdAt), ...audience])
+  return text.length <= MAX_KEY_LENGTH ? text : createHash('sha256').update(text).digest('base64')
 }
 
 function refused(entry: AgentEntry, reason: string, cause?: unknown): AgentError {

@@ -1,3 +1,4 @@
+import { untilAborted } from '@plastron/runtime'
 import type { AgentEntry } from '../entries/agent-entry.ts'
 
 /**
@@ -29,27 +30,36 @@ export class Subscription implements Disposable {
   notify(): void {
     this.#changed = true
     this.#wake?.()
+    this.#wake = undefined
   }
 
-  /** Resolves once something has changed since the last call; the first call at once. @throws the signal's reason */
-  async next(signal: AbortSignal): Promise<void> {
-    signal.throwIfAborted()
-    if (!this.#changed) {
-      const { promise, resolve, reject } = Promise.withResolvers<void>()
-      const abort = () => reject(signal.reason)
-      signal.addEventListener('abort', abort, { once: true })
-      this.#wake = resolve
-      try {
-        await promise
-      } finally {
-        this.#wake = undefined
-        signal.removeEventListener('abort', abort)
-      }
-    }
+  /** Takes the news, if there is any: whether something has changed since the last time. Yes at first. */
+  take(): boolean {
+    const changed = this.#changed
+    this.#changed = false
+    return changed
+  }
+
+  /**
+   * Resolves once there is news, and takes it. Without a signal nothing but news ends the wait: whoever does not want to wait any longer disposes
+   * of the subscription and forgets the promise.
+   *
+   * @throws the signal's reason
+   */
+  async next(signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted()
+    if (!this.#changed) await (signal === undefined ? this.#news() : untilAborted(this.#news(), signal))
     this.#changed = false
   }
 
+  #news(): Promise<void> {
+    return new Promise(resolve => {
+      this.#wake = resolve
+    })
+  }
+
   [Symbol.dispose](): void {
+    this.#wake = undefined
     this.#onDispose()
   }
 }

@@ -75,6 +75,10 @@ export class X509Issuer {
   constructor(options: X509IssuerOptions) {
     this.#options = options
     options.store.onChange(() => this.#alarm.wake())
+    // A look at what is due goes through all entries: a workload whose documents are held is no reason for one.
+    options.store.onWanted(entries => {
+      if (entries.some(({ id }) => this.#slots.get(id)?.document === undefined)) this.#alarm.wake()
+    })
   }
 
   /** How many X509-SVIDs are held. */

@@ -118,7 +118,7 @@ function readStatus(file: number): string {
   let text = ''
   for (;;) {
     const read = readSync(file, statusBytes, 0, statusBytes.length, text.length)
-    text += statusBytes.latin1Slice(0, read)
+    text += statusBytes.toString('latin1', 0, read)
     if (read < statusBytes.length) return text
   }
 }
