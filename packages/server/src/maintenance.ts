@@ -8,6 +8,8 @@ import type { ServerSvid } from './endpoints/server-svid.ts'
 export interface MaintenanceOptions {
   readonly config: ServerConfig
   readonly datastore: Datastore
+  /** When the next entry ends, in seconds since 1970; known without asking the datastore. Undefined when none does. */
+  readonly nextExpiry: () => number | undefined
   readonly authorities: Authorities
   readonly svid: ServerSvid
   readonly clock: Clock
@@ -30,12 +32,14 @@ const pruneBatch = 500
 export function maintenanceTasks({
   config,
   datastore,
+  nextExpiry,
   authorities,
   svid,
   clock,
   log,
 }: MaintenanceOptions): MaintenanceTask[] {
   const nowSeconds = () => Math.floor(clock.now().getTime() / 1000)
+  let pruneAgainAt = 0
   const prune = config.pruneAttestedNodes
   const tasks: MaintenanceTask[] = [
     { name: 'ca_rotator', everyMs: 10_000, run: () => authorities.rotate() },
@@ -43,11 +47,17 @@ export function maintenanceTasks({
     { name: 'bundle_pruner', everyMs: 6 * hourMs, run: () => authorities.pruneBundle() },
     { name: 'journal_pruner', everyMs: 8 * hourMs, run: () => authorities.pruneJournals() },
     {
+      // Agents are told of an end when the entry goes, so it goes within seconds; the datastore is asked only when one has come.
       name: 'entry_pruner',
-      everyMs: 5 * minuteMs,
+      everyMs: 2000,
       run: async () => {
+        if (clock.monotonic() < pruneAgainAt) return
         for (;;) {
+          if ((nextExpiry() ?? Number.POSITIVE_INFINITY) >= nowSeconds()) return
+          // A datastore that fails, or does not find what has ended, is not asked every second.
+          pruneAgainAt = clock.monotonic() + minuteMs
           const gone = await datastore.entries.pruneExpired(nowSeconds(), pruneBatch)
+          if (gone.length > 0) pruneAgainAt = 0
           for (const { id, spiffeId, parentId } of gone) {
             log.info('Pruned an expired registration', {
               registration_id: id,
@@ -55,7 +65,7 @@ export function maintenanceTasks({
               parent_id: parentId,
             })
           }
-          if (gone.length < pruneBatch) return
+          if (gone.length === 0) return
         }
       },
     },

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
-import { agentV1, bundleV1, debugV1, entryV1, health, localauthorityV1, loggerV1, svidV1 } from '@plastron/api'
+import type { Worker } from 'node:worker_threads'
+import { agentV1, bundleV1, debugV1, entryV1, health, localauthorityV1, loggerV1, svidV1, syncV1 } from '@plastron/api'
 import {
   Catalog,
   type Clock,
@@ -25,6 +26,7 @@ import {
   callingAgent,
   denied,
   entryHandlers,
+  syncHandlers,
 } from './api/index.ts'
 import { localAuthorityHandlers } from './api/local-authority-service.ts'
 import { loggerHandlers } from './api/logger-service.ts'
@@ -42,6 +44,7 @@ import { claimOf } from './issuance/signing-claim.ts'
 import { maintenanceTasks } from './maintenance.ts'
 import { keyManagers, nodeAttestors } from './plugins/built-in.ts'
 import { openRegistry, type Registry } from './registration/index.ts'
+import { SyncHub } from './sync/index.ts'
 
 /** What a server is lent by the program that runs it. */
 export interface ServerHost {
@@ -50,6 +53,8 @@ export interface ServerHost {
   readonly version: string
   /** Default: the system's. */
   readonly clock?: Clock | undefined
+  /** Of `startDatastoreThread`; the server's from then on. Default: one that is started now. */
+  readonly datastoreThread?: Worker | undefined
   /** Ends the start, if that is still going on. */
   readonly signal: AbortSignal
 }
@@ -111,6 +116,7 @@ export async function startServer(config: ServerConfig, host: ServerHost): Promi
   const datastore = stack.use(
     await openSqliteDatastore({
       path: config.plugins.datastore.config.path,
+      thread: host.datastoreThread,
       now: () => clock.now(),
       onUnreadable: row => datastoreLog.error('A stored row cannot be read and is left out', { row }),
     }),
@@ -120,6 +126,7 @@ export async function startServer(config: ServerConfig, host: ServerHost): Promi
   const registry = stack.use(
     await openRegistry({ datastore, trustDomain: config.trustDomain.name, now: () => clock.now() }),
   )
+  const hub = stack.use(new SyncHub({ registry, ownTrustDomain: config.trustDomain.name, now: () => clock.now() }))
   checkTrustDomain(config, registry, log)
   signal.throwIfAborted()
 
@@ -186,7 +193,7 @@ export async function startServer(config: ServerConfig, host: ServerHost): Promi
     bundles,
     svid,
     log: log.child({ subsystem_name: 'endpoints' }),
-    now: () => clock.now(),
+    clock,
     stages: apiStages({
       trustDomain: config.trustDomain,
       registry,
@@ -216,6 +223,7 @@ export async function startServer(config: ServerConfig, host: ServerHost): Promi
         .add(entryV1.Entry, entryHandlers(common))
         .add(bundleV1.Bundle, bundleHandlers(common))
         .add(svidV1.SVID, svidHandlers({ trustDomain: config.trustDomain, registry, issuer, admission, ownBundle }))
+        .add(syncV1.Sync, syncHandlers({ hub, datastore, log: log.child({ subsystem_name: 'sync' }), now: common.now }))
         .add(localauthorityV1.LocalAuthority, localAuthorityHandlers(authorities))
     },
     addLocalServices: server => {
@@ -265,7 +273,15 @@ export async function startServer(config: ServerConfig, host: ServerHost): Promi
   tasks.start('uptime', taskSignal =>
     measureUptime(metrics, clock, { version: host.version, trustDomain: config.trustDomain.name }, taskSignal),
   )
-  for (const { name, everyMs, run } of maintenanceTasks({ config, datastore, authorities, svid, clock, log })) {
+  for (const { name, everyMs, run } of maintenanceTasks({
+    config,
+    datastore,
+    nextExpiry: () => registry.nextExpiry,
+    authorities,
+    svid,
+    clock,
+    log,
+  })) {
     tasks.start(name, taskSignal => clock.every(everyMs, run, taskSignal))
   }
   if (config.healthListener !== undefined) {

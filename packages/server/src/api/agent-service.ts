@@ -12,7 +12,7 @@ import { nextPageToken, pageRequest } from './paging.ts'
 import { callLog } from './request-log.ts'
 import { failed, invalid } from './status.ts'
 
-const MAX_VERSION_BYTES = 255
+export const MAX_VERSION_BYTES = 255
 
 /** What the Agent service works with. */
 export interface AgentServiceOptions {

@@ -8,6 +8,7 @@ import {
   localauthorityV1,
   loggerV1,
   svidV1,
+  syncV1,
   trustdomainV1,
 } from '@plastron/api'
 import { methodPath } from '@plastron/runtime'
@@ -33,6 +34,7 @@ const table: readonly (readonly [audience: readonly Audience[], methods: readonl
       svidV1.SVID.method.batchNewX509SVID,
       svidV1.SVID.method.newJWTSVID,
       svidV1.SVID.method.batchNewWITSVID,
+      ...syncV1.Sync.methods,
     ],
   ],
   [['admin', 'local', 'agent'], [bundleV1.Bundle.method.getFederatedBundle]],

@@ -8,6 +8,7 @@ import {
   localauthorityV1,
   loggerV1,
   svidV1,
+  syncV1,
   trustdomainV1,
 } from '@plastron/api'
 import {
@@ -65,6 +66,7 @@ function limits(options: RateLimitOptions): ReadonlyMap<string, MethodLimit | un
     localauthorityV1.LocalAuthority,
     loggerV1.Logger,
     svidV1.SVID,
+    syncV1.Sync,
     trustdomainV1.TrustDomain,
   ]
   for (const service of services) for (const method of service.methods) table.set(methodPath(method), undefined)

@@ -1,7 +1,9 @@
+import { syncV1 } from '@plastron/api'
 import { Certificate } from '@plastron/pki'
 import {
   AddressSet,
   type Call,
+  type Clock,
   GrpcServer,
   type Interceptor,
   type ListenerError,
@@ -28,14 +30,14 @@ export interface EndpointsOptions {
   readonly svid: ServerSvid
   readonly stages: readonly Interceptor[]
   readonly log: Logger
-  readonly now: () => Date
+  readonly clock: Clock
   /** Adds the services that both endpoints serve. */
   addServices(server: GrpcServer): void
   /** Adds what is for the private socket alone. */
   addLocalServices(server: GrpcServer): void
 }
 
-/** Connections without a stream for long are no use to anybody and cost memory (SRV-RUN-009). */
+/** Connections without a stream for long are no use to anybody and cost memory (SRV-RUN-009). One with an agent's Watch has no age. */
 const maxConnectionAgeMs = 180_000
 const missingBundleLogMs = 60_000
 
@@ -56,7 +58,12 @@ export class Endpoints implements AsyncDisposable {
     const onUnexpectedError = (error: unknown, call: Call) =>
       options.log.error('A call failed for a reason of ours', { method: call.path, error })
     const common = { interceptors: options.stages, onUnexpectedError }
-    const tcp = new GrpcServer({ ...common, safeguards: { maxConnectionAgeMs } })
+    const tcp = new GrpcServer({
+      ...common,
+      safeguards: { maxConnectionAgeMs },
+      lastingMethods: [syncV1.Sync.method.watch],
+      clock: options.clock,
+    })
     const local = new GrpcServer(common)
     options.addServices(tcp)
     options.addServices(local)
@@ -125,7 +132,7 @@ function peerVerifier({
   trustDomain,
   adminIds,
   bundles,
-  now,
+  clock,
   log,
 }: EndpointsOptions): (chain: readonly Uint8Array[]) => Promise<VerifiedIdentity> {
   const foreignAdmins = new Set(adminIds.filter(id => !id.trustDomain.equals(trustDomain)).map(id => id.toString()))
@@ -140,7 +147,7 @@ function peerVerifier({
     }
     if (bundles.getX509Bundle(claimed.trustDomain) === undefined) {
       const name = claimed.trustDomain.name
-      const at = now().getTime()
+      const at = clock.now().getTime()
       if (at - (missingLogged.get(name) ?? 0) >= missingBundleLogMs) {
         missingLogged.set(name, at)
         log.warn(
@@ -149,7 +156,7 @@ function peerVerifier({
         )
       }
     }
-    const { id, path, expiresAt } = await verifyX509Svid(chain, bundles, { now: now() })
+    const { id, path, expiresAt } = await verifyX509Svid(chain, bundles, { now: clock.now() })
     return { spiffeId: id, chain: path.slice(0, -1), notAfter: expiresAt }
   }
 }

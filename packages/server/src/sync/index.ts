@@ -1,0 +1,2 @@
+export { positionMessage } from './position.ts'
+export { SyncHub, type SyncHubOptions } from './sync-hub.ts'
