@@ -1,4 +1,4 @@
-// npm run check: types, lint, import directions, dead code, format. Runs all of them and says which failed.
+// npm run check: types, lint, import directions, dead code, format, comments of what is public. Runs all of them and says which failed.
 import { spawn } from 'node:child_process'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -12,6 +12,7 @@ const steps: readonly (readonly [name: string, command: string, args: readonly s
   ['lint with types', join(bin, 'oxlint'), ['--type-aware', '--deny-warnings', '.']],
   ['import directions', process.execPath, [join(root, 'scripts/import-directions.ts')]],
   ['dead code', join(bin, 'knip'), []],
+  ['public comments', process.execPath, [join(root, 'scripts/docstrings.ts')]],
 ]
 
 const failed: string[] = []

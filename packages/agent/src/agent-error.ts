@@ -35,8 +35,10 @@ export type AgentErrorCode =
 /** The error of this package. `code` is for programs; `message` names rule, value and place, never a key or a token. */
 export class AgentError extends Error {
   override readonly name = 'AgentError'
+  /** Which rule was broken; never renamed. */
   readonly code: AgentErrorCode
 
+  /** @param message - rule, value and place; never a key or a token. */
   constructor(code: AgentErrorCode, message: string, options?: ErrorOptions) {
     super(message, options)
     this.code = code

@@ -39,11 +39,13 @@ import { ServerTime } from './upstream/server-time.ts'
 
 /** What an agent gets from the program that runs it. */
 export interface AgentDependencies {
+  /** Where the agent tells what happens. */
   readonly log: Logger
   /** What the logger service reads and changes. */
   readonly logLevel: LogLevelControl
   /** The version that the server is told. */
   readonly version: string
+  /** Default: the system's. */
   readonly clock?: Clock | undefined
   /** From 0 up to 1; for jitter only. */
   readonly random?: (() => number) | undefined
@@ -53,6 +55,7 @@ export interface AgentDependencies {
 export interface RunningAgent extends AsyncDisposable {
   /** The agent's own ID; undefined until the node is attested. */
   readonly spiffeId: SpiffeId | undefined
+  /** What the health listener and the health service ask. */
   readonly health: Health
   /**
    * Resolves once the node is attested and the entries of the server are known for the first time; rejects with {@link ended}.

@@ -31,6 +31,7 @@ export const agentRunFlags = {
   trustDomain: textFlag('The trust domain that this agent belongs to'),
 } as const
 
+/** Values of {@link agentRunFlags}. */
 export type AgentRunFlags = FlagValues<typeof agentRunFlags>
 
 /** Which key each flag overrides. A flag that is empty, zero or false overrides nothing. */

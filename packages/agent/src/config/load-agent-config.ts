@@ -30,7 +30,9 @@ export const agentConfigDocument: SchemaDocument = {
 
 /** An accepted configuration, and what its operator should be told. */
 export interface LoadedAgentConfig {
+  /** What the agent runs with. */
   readonly config: AgentConfig
+  /** In the order of the file. */
   readonly notices: readonly ConfigNotice[]
 }
 

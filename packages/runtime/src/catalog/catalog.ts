@@ -6,6 +6,7 @@ export class PluginError extends Error {
   /** `ERR_PLUGIN_UNKNOWN`: no built-in of that type and name. `ERR_PLUGIN_FAILED`: it refused its configuration or could not start. */
   readonly code: 'ERR_PLUGIN_UNKNOWN' | 'ERR_PLUGIN_FAILED'
 
+  /** @param configured - the plugin block; where it stands becomes part of the message. */
   constructor(
     code: PluginError['code'],
     plugin: Pick<ConfiguredPlugin, 'type' | 'name'>,
@@ -19,7 +20,9 @@ export class PluginError extends Error {
 
 /** A loaded plugin with its name. */
 export interface LoadedPlugin<Plugin> {
+  /** The name of the built-in, as the configuration has it. */
   readonly name: string
+  /** Owned by the catalog that loaded it. */
   readonly plugin: Plugin
 }
 
@@ -33,7 +36,7 @@ export class Catalog implements AsyncDisposable {
   /**
    * Loads the plugin of `configured` with the built-in of its type and name.
    *
-   * @throws {@link PluginError}
+   * @throws {@link PluginError} `ERR_PLUGIN_UNKNOWN`, `ERR_PLUGIN_FAILED`
    */
   async load<Plugin, Config, Host>(
     configured: ConfiguredPlugin<string, string, Config>,
@@ -55,7 +58,7 @@ export class Catalog implements AsyncDisposable {
     return { name, plugin }
   }
 
-  /** Loads several plugins of one type, one after the other. */
+  /** Loads several plugins of one type, one after the other. @throws as {@link load} */
   async loadAll<Plugin, Config, Host>(
     configured: readonly ConfiguredPlugin<string, string, Config>[],
     builtIns: readonly BuiltInPlugin<Plugin, Config, Host>[],

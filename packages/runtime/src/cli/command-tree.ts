@@ -7,13 +7,17 @@ export interface CommandEntry {
   readonly name: string
   /** Shown in the list of commands without loading the command. */
   readonly summary: string
+  /** Loads the command's module; called only for the command that was chosen. */
   load(): Promise<Command>
 }
 
+/** All commands of one program. */
 export interface CommandTree {
   /** The program's name, as in its usage text. */
   readonly program: string
+  /** What `-version` prints. */
   readonly version: string
+  /** In the order of the program's usage text. */
   readonly commands: readonly CommandEntry[]
 }
 

@@ -1,5 +1,6 @@
 import type { FlagDefinition } from '../flags/flag-definitions.ts'
 
+/** How a command prints what it got: for people, or as one JSON value for programs. */
 export type OutputFormat = 'pretty' | 'json'
 
 /** `-output`: `pretty` (also `prettyprint`) or `json` in any case; a second, different value is refused. */

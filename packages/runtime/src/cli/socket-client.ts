@@ -5,11 +5,14 @@ import { GrpcChannel, type GrpcMethod, type GrpcStatusCode, systemClock, Workloa
 /** A refusal by the server, or a failure to reach it, in the words of Go's gRPC that scripts look for. */
 export class RpcError extends Error {
   override readonly name = 'RpcError'
+  /** The same for every failed call; `status` says more. */
   readonly code = 'ERR_RPC'
+  /** Status code of gRPC: the server's, or what gRPC prescribes for the fault of the connection. */
   readonly status: GrpcStatusCode
   /** What the server said. */
   readonly statusMessage: string
 
+  /** @param statusMessage - what the server said; it becomes the end of `message`. */
   constructor(status: GrpcStatusCode, statusMessage: string, options?: ErrorOptions) {
     super(`rpc error: code = ${goCodeName(status)} desc = ${statusMessage}`, options)
     this.status = status
@@ -56,6 +59,7 @@ export interface SocketClient extends AsyncDisposable {
   ): AsyncGenerator<MessageShape<O>, void, undefined>
 }
 
+/** How a client of a socket calls. */
 export interface SocketClientOptions {
   /** Aborts all calls. */
   readonly signal: AbortSignal

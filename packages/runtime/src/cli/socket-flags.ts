@@ -3,7 +3,9 @@ import { CliError } from './command.ts'
 
 /** How one program's commands find its socket. */
 export interface SocketDefaults {
+  /** The path when neither flag nor environment says another. */
   readonly defaultPath: string
+  /** Usage text of `-socketPath`. */
   readonly usage: string
   /** Holds a path with `%i` in it, which `-instance` fills in. */
   readonly templateVariable: string
@@ -11,11 +13,15 @@ export interface SocketDefaults {
   readonly pathVariable: string
 }
 
+/** What the flags of {@link socketFlags} were given. */
 export interface SocketFlagValues {
+  /** The default path if the flag is absent. */
   readonly socketPath: string
+  /** Empty if the flag is absent. */
   readonly instance: string
 }
 
+/** The flags `-socketPath` and `-instance`, which every command that calls a daemon has. */
 export function socketFlags(defaults: SocketDefaults): {
   socketPath: FlagDefinition<string>
   instance: FlagDefinition<string>

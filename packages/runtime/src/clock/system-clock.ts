@@ -5,8 +5,11 @@ export const MAX_TIMER_MS = 30_000
 
 /** What a {@link createSystemClock system clock} reads and waits with. Only tests pass another. */
 export interface TimeSource {
+  /** Wall time in milliseconds since 1970. */
   wallMs(): number
+  /** Milliseconds since some fixed moment; never goes back. */
   elapsedMs(): number
+  /** Calls `fire` once after `ms` milliseconds, at most {@link MAX_TIMER_MS}, unless it is cleared before. */
   setTimer(ms: number, fire: () => void): { clear(): void }
 }
 

@@ -46,12 +46,17 @@ export function parseTrustDomain(
 
 /** The keys of logging. */
 export interface LogSection {
+  /** One of {@link logLevels} in any case; SPIRE's other spellings too. */
   readonly log_level: string
+  /** Layout of a line. */
   readonly log_format: 'text' | 'json'
+  /** Relative paths are relative to the working folder. Absent: standard output. */
   readonly log_file?: string | undefined
+  /** Whether each line names the file and line of the source that wrote it. */
   readonly log_source_location: boolean
 }
 
+/** Accepts the keys of logging; a level that is none is `info`, since the schema has refused it already. */
 export function logConfig(section: LogSection, absolute: (path: string) => string): LogConfig {
   return {
     level: parseLogLevel(section.log_level) ?? 'info',

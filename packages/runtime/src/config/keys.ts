@@ -69,6 +69,7 @@ export function text(description: string, defaultText = 'unset') {
   return z.string().optional().meta({ description, kind: 'text', defaultText })
 }
 
+/** A text; absent: `fallback`. */
 export function textOr(fallback: string, description: string) {
   return z
     .string()
@@ -76,6 +77,7 @@ export function textOr(fallback: string, description: string) {
     .meta({ description, kind: 'text', defaultText: JSON.stringify(fallback) })
 }
 
+/** `true` or `false`; absent: `fallback`. */
 export function flag(fallback: boolean, description: string) {
   return z
     .boolean()
@@ -83,6 +85,7 @@ export function flag(fallback: boolean, description: string) {
     .meta({ description, kind: 'boolean', defaultText: String(fallback) })
 }
 
+/** A list of texts; absent: empty. */
 export function texts(description: string) {
   return z.array(z.string()).default([]).meta({ description, kind: 'list of texts', defaultText: '[]' })
 }
@@ -101,6 +104,7 @@ export function optionalPort(description: string, defaultText = 'required') {
   return z.int().optional().check(portCheck).meta({ description, kind: 'port', defaultText })
 }
 
+/** A TCP port, 0 to 65,535; absent: `fallback`. */
 export function port(fallback: number, description: string) {
   return z
     .int()

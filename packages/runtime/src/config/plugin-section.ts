@@ -9,7 +9,9 @@ import type { ConfigItem, ConfigNode } from './tree.ts'
 
 /** What is known about one type of plugin. */
 export interface PluginTypeRules {
+  /** How many blocks of this type there may be. */
   readonly count: PluginCount
+  /** By the plugin's name. */
   readonly builtIn: Readonly<Record<string, PluginRules>>
   /** Names of SPIRE's plugins that this version does not have: refused by name. */
   readonly notBuilt: readonly string[]
@@ -17,15 +19,19 @@ export interface PluginTypeRules {
 
 /** How the data of one built-in plugin is checked. */
 export interface PluginRules {
+  /** Of `plugin_data`; unknown keys are refused. */
   readonly schema: z.ZodObject
   /** Makes the configuration out of checked data, noting what does not go together. */
   accept(data: Readonly<Record<string, unknown>>, context: PluginContext): unknown
 }
 
+/** What a plugin's configuration is accepted with. */
 export interface PluginContext {
+  /** Takes problems and notices. */
   readonly reader: ConfigReader
   /** Path of the plugin's data in problems. */
   readonly path: string
+  /** Makes a path absolute, as the rest of the file is read. */
   readonly absolute: (path: string) => string
 }
 

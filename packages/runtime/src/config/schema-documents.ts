@@ -6,7 +6,9 @@ import { inputSchema, keyMeta, members } from './schema-kinds.ts'
 export interface SchemaDocument {
   /** `server.conf` */
   readonly title: string
+  /** By name: `server`, `health_checks`, `telemetry`. */
   readonly sections: Readonly<Record<string, z.ZodObject>>
+  /** By type. */
   readonly plugins: Readonly<Record<string, PluginTypeRules>>
 }
 

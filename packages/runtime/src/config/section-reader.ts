@@ -7,7 +7,9 @@ import { type ConfigItem, type ConfigNode, integerValue, type ObjectNode } from 
 
 /** Something to tell the operator about an accepted configuration. */
 export interface ConfigNotice {
+  /** How it is logged. */
   readonly level: 'info' | 'warn'
+  /** One sentence. */
   readonly message: string
   /** Marks what will stop working: logged as `alert=true alert_type=deprecated_config`. */
   readonly deprecated?: boolean | undefined
@@ -22,13 +24,17 @@ export interface SectionOptions {
 
 /** Collects what is wrong while the sections of one file are read. */
 export class ConfigReader {
+  /** Path of the file, for problems. */
   readonly source: string
+  /** In the order in which they were noted; see {@link sortedProblems}. */
   readonly problems: ConfigProblem[] = []
+  /** In the order in which they were noted. */
   readonly notices: ConfigNotice[] = []
   readonly #positions = new Map<string, Position>()
   readonly #sources = new Map<string, string>()
   readonly #faulty = new Set<string>()
 
+  /** @param source - path of the file, or what stands for it in problems. */
   constructor(source: string) {
     this.source = source
   }
@@ -84,6 +90,10 @@ export class ConfigReader {
     return this.problems.toSorted((a, b) => rank(a) - rank(b))
   }
 
+  /**
+   * Notes something to tell the operator if the configuration is accepted.
+   * @param deprecated - marks what will stop working.
+   */
   notice(level: ConfigNotice['level'], message: string, deprecated = false): void {
     this.notices.push(deprecated ? { level, message, deprecated } : { level, message })
   }

@@ -3,11 +3,16 @@ import type { Position } from './problem.ts'
 // What HCL, JSON and YAML texts are read into: one tree whose every node knows where it stands. It keeps the order and the repetition of keys;
 // what repetition means is decided by whoever knows the key.
 
+/** Any value of a configuration text. */
 export type ConfigNode = ObjectNode | ListNode | ScalarNode
 
+/** Keys and values in the order of the text; a key may come several times. */
 export interface ObjectNode {
+  /** Tells it from lists and scalars. */
   readonly kind: 'object'
+  /** Where it begins. */
   readonly position: Position
+  /** Repeated keys are kept. */
   readonly items: readonly ConfigItem[]
 }
 

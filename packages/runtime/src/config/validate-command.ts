@@ -8,6 +8,7 @@ import type { ConfigNotice } from './section-reader.ts'
 
 /** How a program reads its configuration. */
 export interface ValidateCommandOptions<Flags extends FlagDefinitions> {
+  /** Whose configuration it is. */
   readonly program: 'server' | 'agent'
   /** The flags of `run`. */
   readonly flags: Flags

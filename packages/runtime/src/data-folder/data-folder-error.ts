@@ -11,6 +11,7 @@ export class DataFolderError extends Error {
     | 'ERR_DATA_FOLDER_UNSAFE'
     | 'ERR_DATA_FOLDER_UNUSABLE'
 
+  /** @param message - says what to do about it. */
   constructor(code: DataFolderError['code'], message: string, options?: ErrorOptions) {
     super(message, options)
     this.code = code

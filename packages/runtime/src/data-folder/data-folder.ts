@@ -10,6 +10,7 @@ import { findSpireState } from './spire-state.ts'
  * locks of their own, so that SPIRE's samples, which give both the same folder, work.
  */
 export class DataFolder implements Disposable {
+  /** As it was given. */
   readonly path: string
   /** What the operator should know about the folder. */
   readonly warnings: readonly string[]
@@ -25,7 +26,7 @@ export class DataFolder implements Disposable {
    * Makes the folder with mode 0700 if it is not there, refuses it if SPIRE's state is in it or if others may write to it, and locks it. Nothing is
    * changed in a folder that is refused.
    *
-   * @throws {@link DataFolderError}
+   * @throws {@link DataFolderError} `ERR_DATA_FOLDER_IN_USE`, `ERR_DATA_FOLDER_SPIRE`, `ERR_DATA_FOLDER_UNSAFE`, `ERR_DATA_FOLDER_UNUSABLE`
    */
   static async open(path: string, program: 'server' | 'agent'): Promise<DataFolder> {
     const warnings = await prepare(path)

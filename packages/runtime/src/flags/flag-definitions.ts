@@ -2,6 +2,7 @@
 export interface FlagDefinition<T> {
   /** What the usage text calls the value's type; `bool` takes no value. */
   readonly kind: 'string' | 'int' | 'bool' | 'duration' | 'value'
+  /** One line for the usage text. */
   readonly usage: string
   /** The value when the flag is absent. */
   readonly initial: T
@@ -11,6 +12,7 @@ export interface FlagDefinition<T> {
   readonly defaultText?: string | undefined
 }
 
+/** The flags of one command, by name without dashes. */
 // biome-ignore lint/suspicious/noExplicitAny: the flags of one command have values of any types; FlagValues recovers each
 export type FlagDefinitions = Readonly<Record<string, FlagDefinition<any>>>
 
@@ -19,6 +21,7 @@ export type FlagValues<Flags extends FlagDefinitions> = {
   readonly [Name in keyof Flags]: Flags[Name] extends FlagDefinition<infer T> ? T : never
 }
 
+/** A flag with a text; the last one given counts. */
 export function textFlag(usage: string, initial = ''): FlagDefinition<string> {
   return {
     kind: 'string',
@@ -29,6 +32,7 @@ export function textFlag(usage: string, initial = ''): FlagDefinition<string> {
   }
 }
 
+/** A flag without a value, or with what Go reads as a boolean: `-x`, `-x=false`. */
 export function boolFlag(usage: string): FlagDefinition<boolean> {
   return { kind: 'bool', usage, initial: false, accept: parseGoBool }
 }
@@ -89,6 +93,10 @@ const unitMs: Readonly<Record<string, number>> = {
   h: 3_600_000,
 }
 
+/**
+ * A duration as Go writes it, such as `1h30m` or `-1.5s`, in milliseconds.
+ * @throws Error with Go's words for what is none or is beyond 2^63 ns
+ */
 export function parseGoDuration(text: string): number {
   // Written so that digits can be matched in one way only: `\d+\.?\d*` takes quadratic time on a long number.
   const match = /^([+-]?)((?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+|0)$/.exec(text)

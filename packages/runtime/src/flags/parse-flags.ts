@@ -3,15 +3,19 @@ import type { FlagDefinition, FlagDefinitions, FlagValues } from './flag-definit
 /** Why a command line was refused, in the words of Go's flag package; `help` when the user asked for the usage. */
 export class FlagError extends Error {
   override readonly name = 'FlagError'
+  /** `ERR_FLAG_HELP`: the usage was asked for. `ERR_FLAG_INVALID`: a flag or its value is refused. */
   readonly code: 'ERR_FLAG_HELP' | 'ERR_FLAG_INVALID'
 
+  /** @param message - in the words of Go's flag package. */
   constructor(code: FlagError['code'], message: string) {
     super(message)
     this.code = code
   }
 }
 
+/** What a command line gave. */
 export interface ParsedFlags<Flags extends FlagDefinitions> {
+  /** A value for every flag: what was given, else its initial value. */
   readonly values: FlagValues<Flags>
   /** The names of the flags that were given, which tells an explicit default from an absent flag. */
   readonly given: ReadonlySet<string>

@@ -5,6 +5,7 @@ import { GrpcError } from './grpc-error.ts'
 
 /** Names a value that one interceptor leaves in a call for others, and its type. */
 export interface CallKey<T> {
+  /** For people who debug. */
   readonly description: string
   /** Only for the type checker. */
   readonly type?: T
@@ -19,6 +20,7 @@ export function callKey<T>(description: string): CallKey<T> {
 export class Call {
   /** `/package.Service/Method` */
   readonly path: string
+  /** Descriptor of the method that is called. */
   readonly method: DescMethod
   /** Who calls: bound to the connection when it was accepted. */
   readonly peer: Peer
@@ -31,6 +33,7 @@ export class Call {
   #ended: { reason: GrpcError } | undefined
   #onEnd: ((reason: GrpcError) => void) | undefined
 
+  /** Made by {@link GrpcServer} for each call, and by tests. */
   constructor(init: {
     path: string
     method: DescMethod

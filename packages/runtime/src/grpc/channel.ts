@@ -6,8 +6,9 @@ import { createServiceClient, type ServiceClient } from './client.ts'
 export interface ChannelOptions {
   /** Largest response in bytes. Default 64 MiB: lists of entries are long, and the server is one that we chose. */
   readonly maxResponseBytes?: number | undefined
-  /** First and longest pause between attempts to connect, in milliseconds. Default 200 and 10,000. */
+  /** First pause between attempts to connect, in milliseconds. Default 200. */
   readonly minReconnectMs?: number | undefined
+  /** Longest pause between attempts to connect, in milliseconds. Default 10,000. */
   readonly maxReconnectMs?: number | undefined
   /** Time without a sign of life after which a PING is sent while calls are open, in milliseconds. Default: none. */
   readonly keepaliveMs?: number | undefined

@@ -11,6 +11,7 @@ import { Channel, type ChannelOptions } from './channel.ts'
 export interface TlsChannelOptions extends ChannelOptions {
   /** Name or IP address. */
   readonly host: string
+  /** TCP port. */
   readonly port: number
   /** Asked before every connection for the certificate to present; absent or undefined: none. */
   readonly identity?: (() => TlsIdentity | undefined) | undefined

@@ -13,10 +13,12 @@ const DETAILS_KEY = 'grpc-status-details-bin'
  */
 export class GrpcError extends Error {
   override readonly name = 'GrpcError'
+  /** The status that the caller gets. */
   readonly code: GrpcCode
   /** Typed details, as google.rpc.Status carries them. Pack with `anyPack` of @bufbuild/protobuf/wkt. */
   readonly details: readonly Any[]
 
+  /** @param message - what the caller gets to read: no secrets and nothing about the inside. */
   constructor(
     code: GrpcCode,
     message: string,

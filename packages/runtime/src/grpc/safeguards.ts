@@ -12,11 +12,13 @@ export interface Safeguards {
   readonly maxHeaders: number
   /** What one HTTP/2 session may hold in mebibytes before it gets no new streams. Default 32. */
   readonly maxSessionMemoryMiB: number
-  /** Streams that a peer may reset in a burst, and per second after it, before its connection ends. Default 1,000 and 33. */
+  /** Streams that a peer may reset in a burst before its connection ends. Default 1,000. */
   readonly streamResetBurst: number
+  /** Streams that a peer may reset per second after the burst. Default 33. */
   readonly streamResetRate: number
-  /** Data frames under {@link TINY_FRAME_BYTES} that a connection may waste in a burst, and per second after it. Default 4,096 and 256. */
+  /** Data frames under {@link TINY_FRAME_BYTES} that a connection may waste in a burst. Default 4,096. */
   readonly tinyFrameBurst: number
+  /** Tiny frames per second after the burst. Default 256. */
   readonly tinyFrameRate: number
   /** A connection without calls ends after this many milliseconds. Default 10 minutes. */
   readonly maxIdleMs: number

@@ -58,6 +58,7 @@ export class GrpcServer implements AsyncDisposable {
   #stopping: Promise<void> | undefined
   #drained: (() => void) | undefined
 
+  /** Serves nothing before services and connections are handed to it. */
   constructor(options: GrpcServerOptions = {}) {
     this.safeguards = { ...defaultSafeguards, ...options.safeguards }
     this.#server = new Server(grpcServerOptions(this.safeguards))

@@ -16,8 +16,10 @@ import type { Call } from './call.ts'
  * message of the method's output type, and does not change them afterwards.
  */
 export class EncodedMessage {
+  /** One message in the protobuf encoding, without gRPC's frame. */
   readonly bytes: Uint8Array
 
+  /** @param bytes - kept, not copied; nobody may change them. */
   constructor(bytes: Uint8Array) {
     this.bytes = bytes
   }

@@ -4,6 +4,7 @@ import type { Health, HealthReport } from './health.ts'
 
 /** Options of {@link listenHealth}. */
 export interface HealthListenerOptions {
+  /** What is asked at every request. */
   readonly health: Pick<Health, 'live' | 'ready'>
   /** IP address or name to listen on. */
   readonly host: string
@@ -17,6 +18,7 @@ export interface HealthListenerOptions {
 
 /** A plain HTTP port for orchestrators' probes. */
 export interface HealthListener extends AsyncDisposable {
+  /** Where it listens, with the port that it got. */
   readonly address: { readonly host: string; readonly port: number }
 }
 

@@ -12,6 +12,7 @@ export interface HealthState {
   readonly ready: boolean
   /** Facts for operators, as JSON. Never secrets: the listener has no authentication. */
   readonly liveDetails?: unknown
+  /** As `liveDetails`, about readiness. */
   readonly readyDetails?: unknown
 }
 
@@ -27,13 +28,17 @@ export interface HealthCheck {
 
 /** Every check's details, by name. */
 export interface HealthReport {
+  /** True if every check is. */
   readonly healthy: boolean
+  /** What each check says, by its name. */
   readonly details: Readonly<Record<string, unknown>>
 }
 
 /** Options of a {@link Health}. */
 export interface HealthOptions {
+  /** Default: the system's. */
   readonly clock?: Clock | undefined
+  /** Told of checks that change. Default: nobody. */
   readonly log?: Logger | undefined
   /** Milliseconds between runs until everything was well once, and while anything is not. Default 1,000. */
   readonly eagerMs?: number | undefined
@@ -57,6 +62,7 @@ export class Health {
   readonly #options: { readonly eagerMs: number; readonly steadyMs: number; readonly deadlineMs: number }
   readonly #tracked = new Map<string, Tracked>()
 
+  /** Nothing is checked before {@link run}. */
   constructor(options: HealthOptions = {}) {
     const { clock = systemClock, log = silentLogger, eagerMs = 1000, steadyMs = 10_000, deadlineMs = 10_000 } = options
     this.#clock = clock

@@ -1,10 +1,12 @@
 /** A task of a {@link TaskGroup} failed. `cause` is what it threw. */
 export class TaskError extends Error {
   override readonly name = 'TaskError'
+  /** The same for every failed task; `task` and `cause` say more. */
   readonly code = 'ERR_TASK_FAILED'
   /** The failed task. */
   readonly task: string
 
+  /** @param cause - what the task threw. */
   constructor(task: string, cause: unknown) {
     super(`task "${task}" failed: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
     this.task = task

@@ -3,6 +3,7 @@ import type { Clock } from '../clock/clock.ts'
 /** Work did not end within the time it was given. */
 export class DeadlineError extends Error {
   override readonly name = 'DeadlineError'
+  /** The same for every deadline. */
   readonly code = 'ERR_DEADLINE'
 }
 

@@ -35,11 +35,13 @@ export interface TlsListenerOptions {
   readonly trustedProxies?: AddressSet | undefined
   /** Milliseconds from accepting to the end of verification, the PROXY header included. Default 10,000. */
   readonly handshakeTimeoutMs?: number | undefined
-  /** Connections that have not come through verification, in all and for one address. Default 1,024 and 128. */
+  /** Connections that have not come through verification, in all. Default 1,024. */
   readonly maxHandshakes?: number | undefined
+  /** Those of one address. Default 128. */
   readonly maxHandshakesPerAddress?: number | undefined
   /** Connections at once; further ones are refused. Default 16,384. */
   readonly maxConnections?: number | undefined
+  /** Default: the system's. */
   readonly clock?: Clock | undefined
 }
 

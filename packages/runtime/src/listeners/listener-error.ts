@@ -13,8 +13,10 @@ export type ListenerErrorCode =
 /** A listener could not start, or a connection was refused before it reached a server. */
 export class ListenerError extends Error {
   override readonly name = 'ListenerError'
+  /** Which rule a connection broke, or what kept the listener from starting. */
   readonly code: ListenerErrorCode
 
+  /** @param message - one sentence with address or path; never bytes that a peer sent. */
   constructor(code: ListenerErrorCode, message: string, options?: { cause?: unknown }) {
     super(message, options)
     this.code = code

@@ -14,6 +14,7 @@ const statusBytes = Buffer.allocUnsafeSlow(8 * 1024)
  * unnoticed. Owned by the listener, which closes it with the connection.
  */
 export class PeerProcess implements Disposable {
+  /** In the listener's PID namespace; never 0. */
   readonly pid: number
   /** When the process started, in the kernel's clock ticks since boot; the same pid with another start is another process. */
   readonly startTime: string

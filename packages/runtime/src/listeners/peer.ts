@@ -4,6 +4,7 @@ import type { PeerProcess } from './peer-process.ts'
 
 /** Who is at the other end of a TLS connection, after verification. */
 export interface VerifiedIdentity {
+  /** Of the leaf. */
   readonly spiffeId: SpiffeId
   /** What the peer presented and what was verified: leaf first, without the anchor. */
   readonly chain: readonly Certificate[]
@@ -13,9 +14,11 @@ export interface VerifiedIdentity {
 
 /** The caller on a TLS connection. */
 export interface TlsPeer {
+  /** Tells it from a caller on a Unix socket. */
   readonly kind: 'tls'
   /** IP address; behind a trusted proxy, the one that the PROXY protocol names. */
   readonly address: string
+  /** TCP port of the address. */
   readonly port: number
   /** Absent when the peer presented no certificate. */
   readonly identity?: VerifiedIdentity | undefined
@@ -23,8 +26,11 @@ export interface TlsPeer {
 
 /** The caller on a Unix socket, as the kernel named it when it connected. */
 export interface UnixPeer {
+  /** Tells it from a caller over TLS. */
   readonly kind: 'unix'
+  /** Effective user of the process when it connected. */
   readonly uid: number
+  /** Effective group of the process when it connected. */
   readonly gid: number
   /** In the listener's PID namespace; never 0. */
   readonly pid: number

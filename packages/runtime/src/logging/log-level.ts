@@ -1,6 +1,7 @@
 /** The seven levels of SPIRE's logs, the most severe first. */
 export const logLevels = ['panic', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
 
+/** One of {@link logLevels}. */
 export type LogLevel = (typeof logLevels)[number]
 
 const ranks: ReadonlyMap<string, number> = new Map(logLevels.map((level, index) => [level, index]))

@@ -3,11 +3,13 @@ import { closeSync, constants, fchmodSync, openSync, statSync, writeSync } from 
 /** The log could not be opened. */
 export class LogError extends Error {
   override readonly name = 'LogError'
+  /** The same for every log that cannot be opened. */
   readonly code = 'ERR_LOG_FILE'
 }
 
 /** Where lines go. Writing never throws: a full disk must not stop a server. */
 export interface LogOutput extends Disposable {
+  /** @param line - with its end of line. */
   write(line: string): void
   /** Opens the file anew, after it was renamed. @throws {@link LogError}; the old one is then written to further */
   reopen(): void

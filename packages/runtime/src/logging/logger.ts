@@ -8,10 +8,15 @@ export type LogFields = Readonly<Record<string, unknown>>
 
 /** Where events are told. One event becomes one line, whatever its values hold. */
 export interface Logger {
+  /** Something failed that somebody has to look at. */
   error(message: string, fields?: LogFields): void
+  /** Something is not as it should be, and the program goes on. */
   warn(message: string, fields?: LogFields): void
+  /** Something that operators want to have seen. */
   info(message: string, fields?: LogFields): void
+  /** Something for the search for a fault. */
   debug(message: string, fields?: LogFields): void
+  /** Every step. */
   trace(message: string, fields?: LogFields): void
   /** For a level that is only known at run time. Writing `panic` or `fatal` ends nothing: only the line says so. */
   log(level: LogLevel, message: string, fields?: LogFields): void
@@ -23,9 +28,11 @@ export interface Logger {
 
 /** The level at run time, which the logger API reads and changes. */
 export interface LogLevelControl {
+  /** The level in force. */
   readonly level: LogLevel
   /** The level that the program was started with. */
   readonly launchLevel: LogLevel
+  /** In force from the next event on; all children of the logger follow. */
   setLevel(level: LogLevel): void
   /** Goes back to the launch level. */
   resetLevel(): void
@@ -33,9 +40,13 @@ export interface LogLevelControl {
 
 /** One event, ready to be formatted or looked at. */
 export interface LogRecord {
+  /** When the event was logged. */
   readonly at: Date
+  /** How severe it is. */
   readonly level: LogLevel
+  /** What happened, always in the same words for the same kind of event. */
   readonly message: string
+  /** Values that belong to it; those of parent loggers are in it. */
   readonly fields: LogFields
 }
 

@@ -11,6 +11,7 @@ export interface RootLogger extends Logger, LogLevelControl, Disposable {
   reopen(): void
 }
 
+/** What a log needs beside its configuration. */
 export interface RootLoggerOptions {
   /** Default: the time of the system. */
   readonly now?: (() => Date) | undefined

@@ -8,6 +8,7 @@ export type MetricLabels = Readonly<Record<string, string>>
 export interface Metrics {
   /** Adds `amount`, one by default. */
   incrementCounter(key: readonly string[], labels?: MetricLabels, amount?: number): void
+  /** The current value of something that goes up and down. */
   setGauge(key: readonly string[], value: number, labels?: MetricLabels): void
   /** One value of a distribution. */
   addSample(key: readonly string[], value: number, labels?: MetricLabels): void
@@ -18,7 +19,9 @@ export interface Metrics {
   startCall(key: readonly string[], labels?: MetricLabels): CallMeasurement
 }
 
+/** One call that is being measured. */
 export interface CallMeasurement {
+  /** Adds a label to what `end` counts. */
   addLabel(name: string, value: string): void
   /** Only the first call counts. */
   end(status: string): void

@@ -14,17 +14,23 @@ import { PrometheusMetrics } from './prometheus.ts'
 /** The sinks could not be opened. */
 export class TelemetryError extends Error {
   override readonly name = 'TelemetryError'
+  /** The same for every sink that cannot be opened. */
   readonly code = 'ERR_TELEMETRY'
 }
 
+/** What telemetry needs beside its configuration. */
 export interface TelemetryOptions {
+  /** Value of the label `trust_domain`. */
   readonly trustDomain: string
+  /** Told of what goes wrong. */
   readonly logger: Logger
+  /** Measures calls. */
   readonly clock: Pick<Clock, 'monotonic'>
 }
 
 /** A program's metrics and where they can be fetched. */
 export interface Telemetry extends AsyncDisposable {
+  /** Where measurements go. */
   readonly metrics: Metrics
   /** Of the Prometheus listener; undefined without one. */
   readonly address: AddressInfo | undefined

@@ -17,11 +17,15 @@ export interface Daemon extends AsyncDisposable {
 
 /** What a daemon runs with, once its configuration was accepted. */
 export interface DaemonSettings {
+  /** Where and how to log. */
   readonly log: LogConfig
+  /** What the operator is told first. */
   readonly notices: readonly ConfigNotice[]
+  /** Starts the daemon; `stop` aborts when it is asked to stop, also during the start. */
   start(log: RootLogger, stop: AbortSignal): Promise<Daemon>
 }
 
+/** What {@link runDaemon} runs. */
 export interface RunDaemonOptions {
   /** `Server` or `Agent`, for sentences. */
   readonly name: string

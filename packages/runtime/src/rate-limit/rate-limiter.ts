@@ -8,8 +8,10 @@ export type RateLimitErrorCode = 'ERR_RATE_BURST' | 'ERR_RATE_EXCEEDED'
 /** Something was asked for that the rate does not allow, or not in time. */
 export class RateLimitError extends Error {
   override readonly name = 'RateLimitError'
+  /** Which bound was met. */
   readonly code: RateLimitErrorCode
 
+  /** @param message - names the rate or the wait, not the key. */
   constructor(code: RateLimitErrorCode, message: string) {
     super(message)
     this.code = code
@@ -18,6 +20,7 @@ export class RateLimitError extends Error {
 
 /** Options of a {@link RateLimiter}. */
 export interface RateLimiterOptions extends Rate {
+  /** Default: the system's. */
   readonly clock?: Clock | undefined
   /** Nobody waits longer than this for tokens, in milliseconds. Default 30,000. */
   readonly maxWaitMs?: number | undefined
@@ -46,6 +49,7 @@ export class RateLimiter {
   #old = new Map<string, TokenBucket>()
   #sweptAt: number
 
+  /** Nothing runs in the background: idle keys are forgotten while others ask. */
   constructor(options: RateLimiterOptions) {
     const { clock = systemClock, maxWaitMs = 30_000, sweepMs = 60_000, maxKeys = 100_000, perSecond, burst } = options
     this.#clock = clock

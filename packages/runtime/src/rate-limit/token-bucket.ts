@@ -19,6 +19,7 @@ export interface Reservation {
  * bucket below zero, which whoever comes later waits for. Times are milliseconds of elapsed time, from one clock.
  */
 export class TokenBucket {
+  /** Rate and burst. */
   readonly rate: Rate
   #tokens: number
   /** When `#tokens` was right. */
@@ -26,6 +27,7 @@ export class TokenBucket {
   /** When the last tokens that were promised are there. */
   #lastEvent: number
 
+  /** A full bucket. */
   constructor(rate: Rate, nowMs: number) {
     this.rate = rate
     this.#tokens = rate.burst

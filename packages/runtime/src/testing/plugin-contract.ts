@@ -4,10 +4,13 @@ import type { BuiltInPlugin } from '../catalog/plugin.ts'
 
 /** One plugin under the contract of its type. */
 export interface PluginContract<Plugin, Config, Host> {
+  /** The plugin under test. */
   readonly builtIn: BuiltInPlugin<Plugin, Config, Host>
+  /** The type that it must have. */
   readonly type: string
   /** A fresh, accepted configuration for each test. */
   config(): Config | Promise<Config>
+  /** What the plugin is lent; made anew for each test. */
   host(): Host
   /** What every plugin of the type must do; throws if this one does not. */
   behaviour(plugin: Plugin): void | Promise<void>

@@ -3,8 +3,11 @@ import { type LogFields, type Logger, loggerOver } from '../logging/logger.ts'
 
 /** What a {@link recordingLogger} kept of one event. */
 export interface RecordedEvent {
+  /** How severe it was. */
   readonly level: LogLevel
+  /** What happened. */
   readonly message: string
+  /** Values that belong to it, with those of parent loggers. */
   readonly fields: LogFields
 }
 

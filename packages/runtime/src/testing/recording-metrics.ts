@@ -2,9 +2,13 @@ import type { MetricLabels, Metrics } from '../metrics/metrics.ts'
 
 /** What a {@link recordingMetrics} kept of one measurement. `key` is joined with dots. */
 export interface RecordedMeasurement {
+  /** Which call it came from. */
   readonly kind: 'counter' | 'gauge' | 'sample'
+  /** The parts of the key, joined with dots. */
   readonly key: string
+  /** Amount, value or sample. */
   readonly value: number
+  /** As they were given. */
   readonly labels: MetricLabels
 }
 

@@ -30,7 +30,9 @@ export const serverConfigDocument: SchemaDocument = {
 
 /** An accepted configuration, and what its operator should be told. */
 export interface LoadedServerConfig {
+  /** What the server runs with. */
   readonly config: ServerConfig
+  /** In the order of the file. */
   readonly notices: readonly ConfigNotice[]
 }
 

@@ -16,6 +16,7 @@ export const serverRunFlags = {
   trustDomain: textFlag('The trust domain that this server belongs to'),
 } as const
 
+/** Values of {@link serverRunFlags}. */
 export type ServerRunFlags = FlagValues<typeof serverRunFlags>
 
 /** Which key each flag overrides. A flag that is empty, zero or false overrides nothing. */
