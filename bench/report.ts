@@ -53,6 +53,8 @@ export function reportTable({ machine, quick, runs, lines }: Report): string {
     `${date}, ${cores} × ${cpu}, ${memoryGib} GiB, Linux ${linux}, Node ${node}, load average before ${loadBefore.toFixed(1)}; ${said.join('; ')}; medians of ${runs}${quick ? ' (quick)' : ''}.`,
     '',
     markdownTable(head, rows),
+    '',
+    ...lines.map(({ name, work }) => `- ${name}: ${work}`),
   ].join('\n')
 }
 

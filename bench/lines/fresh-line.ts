@@ -20,7 +20,7 @@ export function freshLines(group: FreshLines): LineGroup {
   }
 }
 
-/** Lets the server finish what it began, so that what follows is not charged for it. */
+/** Waits: for a server to finish what it began, or for the time that something is due. A time that has passed is no wait. */
 export function settle(milliseconds: number): Promise<void> {
-  return new Promise(resolve => setTimeout(resolve, milliseconds))
+  return new Promise(resolve => setTimeout(resolve, Math.max(0, milliseconds)))
 }
