@@ -6,11 +6,12 @@ import { build, type Plugin } from 'esbuild'
 /** Native packages stay packages. */
 const external = ['koffi']
 
-/** Commands that load far more than others are bundles of their own: each is read only when it is called. */
+/** What loads far more than other commands is a bundle of its own: each is read only when it is called. */
 const separate = new Map<string, string>(
-  ['server', 'agent'].flatMap(program =>
-    ['run', 'validate'].map(command => [`packages/${program}/src/cli/${command}.ts`, `${program}-${command}`] as const),
-  ),
+  ['server', 'agent'].flatMap(program => [
+    [`packages/${program}/src/run-${program}.ts`, `${program}-run`] as const,
+    [`packages/${program}/src/cli/validate.ts`, `${program}-validate`] as const,
+  ]),
 )
 
 /**
@@ -64,7 +65,7 @@ function neighbours(root: string): Plugin {
   return {
     name: 'neighbours',
     setup: builder => {
-      builder.onResolve({ filter: /^\.\/[a-z-]+\.ts$/ }, ({ kind, path, resolveDir }) => {
+      builder.onResolve({ filter: /^\.\.?\/[a-z-]+\.ts$/ }, ({ kind, path, resolveDir }) => {
         if (kind !== 'dynamic-import') return undefined
         const name = separate.get(join(resolveDir, path).slice(root.length).replace(/^\//, ''))
         return name === undefined ? undefined : { path: `./${name}.js`, external: true }

@@ -1,5 +1,13 @@
-/** What an executable needs before it knows its command: small, so that each command loads only what it uses. */
+/** What an executable needs before it knows its command, and a command to say what it is: small, so that each command loads only what it uses. */
 
-export type { Command } from './command.ts'
+export {
+  boolFlag,
+  durationFlag,
+  type FlagValues,
+  intFlag,
+  listFlag,
+  textFlag,
+} from '../flags/flag-definitions.ts'
+export { type Command, defineCommand } from './command.ts'
 export type { CommandEntry, CommandTree } from './command-tree.ts'
 export { runProgram } from './run-program.ts'

@@ -1,4 +1,4 @@
-import type { Command, CommandEntry } from '@plastron/runtime/cli'
+import type { Command, CommandEntry } from '@plastron/runtime/program'
 
 function entry(name: string, summary: string, load: () => Promise<Command>): CommandEntry {
   return { name, summary, load }

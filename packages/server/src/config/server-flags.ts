@@ -1,4 +1,4 @@
-import { boolFlag, type FlagValues, intFlag, textFlag } from '@plastron/runtime/cli'
+import { boolFlag, type FlagValues, intFlag, textFlag } from '@plastron/runtime/program'
 
 /** The flags of `plastron-server run` and `plastron-server validate`. */
 export const serverRunFlags = {

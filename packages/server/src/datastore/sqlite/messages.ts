@@ -2,7 +2,7 @@ import type { Commit } from '../changes.ts'
 import { DatastoreError, type DatastoreErrorCode } from '../errors.ts'
 import type { Command } from './group-commit.ts'
 
-/** What the worker is started with. */
+/** What the worker opens. */
 export interface WorkerOptions {
   readonly path: string
   readonly busyTimeoutMs: number
@@ -10,6 +10,8 @@ export interface WorkerOptions {
 
 /** To the worker. */
 export type ToWorker =
+  /** The first message, and sent once. */
+  | { readonly kind: 'open'; readonly options: WorkerOptions }
   | { readonly kind: 'command'; readonly command: Command }
   | { readonly kind: 'backup'; readonly id: number; readonly path: string }
   | { readonly kind: 'close' }

@@ -1,4 +1,4 @@
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 import type { ChangeFeed, Commit } from '../changes.ts'
 import type {
   AgentStore,
@@ -15,14 +15,8 @@ import { DatastoreError } from '../errors.ts'
 import type { OperationArguments, OperationName, OperationResult } from '../operations/index.ts'
 import type { JoinTokenRecord, NewEntry } from '../records.ts'
 import { type CompactOutcome, Expansion, packEntries } from './compact-entries.ts'
-import {
-  type FromWorker,
-  fromPlainError,
-  fromPlainValue,
-  type PlainError,
-  type ToWorker,
-  type WorkerOptions,
-} from './messages.ts'
+import { startDatastoreThread } from './datastore-thread.ts'
+import { type FromWorker, fromPlainError, fromPlainValue, type PlainError, type ToWorker } from './messages.ts'
 
 /** How to open an embedded database. */
 export interface SqliteOptions {
@@ -31,6 +25,8 @@ export interface SqliteOptions {
   readonly now: () => Date
   /** How long a transaction waits while another process holds the database. Default 10 s. */
   readonly busyTimeoutMs?: number | undefined
+  /** A thread from `startDatastoreThread`, which belongs to the datastore then. Default: one that is started now. */
+  readonly thread?: Worker | undefined
   /** Told about each stored row that cannot be read; such rows are left out. */
   readonly onUnreadable?: ((row: string) => void) | undefined
 }
@@ -42,30 +38,32 @@ interface Waiting {
   readonly reject: (error: DatastoreError) => void
 }
 
-const file = import.meta.url.endsWith('.ts') ? './sqlite-worker.ts' : './sqlite-worker.js'
-
 /**
  * Opens a SQLite database in a thread of its own. Whoever opens it holds the lock of its data folder.
  *
  * @throws {@link DatastoreError} `_FOREIGN`, `_SCHEMA_NEWER`, `_CORRUPT`, `_BUSY`, `_IO`
  */
 export async function openSqliteDatastore(options: SqliteOptions): Promise<SqliteDatastore> {
-  const workerData: WorkerOptions = { path: options.path, busyTimeoutMs: options.busyTimeoutMs ?? 10_000 }
-  const worker = new Worker(new URL(file, import.meta.url), {
-    workerData,
-    name: 'datastore',
-    // Its garbage is short-lived: a large nursery would only hold memory.
-    resourceLimits: { maxYoungGenerationSizeMb: 12 },
-  })
+  const worker = options.thread ?? startDatastoreThread()
+  worker.ref()
   const opened = await new Promise<Extract<FromWorker, { kind: 'open' }>>((resolve, reject) => {
-    const onError = (cause: unknown): void =>
+    const failed = (cause?: unknown): void =>
       reject(new DatastoreError('ERR_DATASTORE_IO', 'the datastore thread failed', { cause }))
-    worker.once('error', onError)
+    const ended = (): void => failed()
+    worker.once('error', failed)
+    worker.once('exit', ended)
     worker.once('message', (message: FromWorker) => {
-      worker.off('error', onError)
+      worker.off('error', failed)
+      worker.off('exit', ended)
       if (message.kind === 'open') resolve(message)
       else if (message.kind === 'refused') reject(fromPlainError(message.error))
     })
+    // A thread that has ended has no number any more.
+    if (worker.threadId === -1) failed()
+    worker.postMessage({
+      kind: 'open',
+      options: { path: options.path, busyTimeoutMs: options.busyTimeoutMs ?? 10_000 },
+    } satisfies ToWorker)
   })
   return new SqliteDatastore(worker, options, opened.backedUpTo)
 }

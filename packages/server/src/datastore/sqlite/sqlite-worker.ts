@@ -1,6 +1,6 @@
 // The one thread that holds the SQLite database: a commit that waits for the disk, or a database that another process
 // holds, never blocks the server's main loop.
-import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
+import { type MessagePort, parentPort, receiveMessageOnPort } from 'node:worker_threads'
 import { onceCalm, releaseStartMemory, systemClock } from '@plastron/runtime/thread'
 import type { NewEntry } from '../records.ts'
 import { compact, unpackEntries } from './compact-entries.ts'
@@ -13,6 +13,8 @@ import { backupTo, type OpenDatabase, openDatabase, sqliteError } from './open.t
 const MAX_GROUP = 256
 /** How often the number outside of the database follows, at most. */
 const HISTORY_INTERVAL_MS = 1000
+
+type Request = Exclude<ToWorker, { kind: 'open' }>
 
 class DatabaseThread {
   readonly #port: MessagePort
@@ -34,7 +36,7 @@ class DatabaseThread {
     this.#written = this.#group.number
   }
 
-  receive(message: ToWorker): void {
+  receive(message: Request): void {
     if (message.kind === 'command') this.#waiting.push(message.command)
     else this.#other(message)
     if (!this.#running) void this.#work()
@@ -70,7 +72,7 @@ class DatabaseThread {
 
   #receiveWaiting(): void {
     while (this.#waiting.length < MAX_GROUP) {
-      const received = receiveMessageOnPort(this.#port) as { message: ToWorker } | undefined
+      const received = receiveMessageOnPort(this.#port) as { message: Request } | undefined
       if (received === undefined) return
       const { message } = received
       if (message.kind === 'command') this.#waiting.push(message.command)
@@ -78,7 +80,7 @@ class DatabaseThread {
     }
   }
 
-  #other(message: Exclude<ToWorker, { kind: 'command' }>): void {
+  #other(message: Exclude<Request, { kind: 'command' }>): void {
     if (message.kind === 'close') this.#closing = true
     else this.#backups = Promise.all([this.#backups, this.#backup(message.id, message.path)])
   }
@@ -132,10 +134,15 @@ function unpack(commands: readonly Command[]): { commands: Command[]; created: M
   return { commands: ready, created }
 }
 
-async function main(port: MessagePort, options: WorkerOptions): Promise<void> {
-  let open: OpenDatabase
+/** Opens the database and says how that went; hands over what serves it before anybody can ask. */
+async function open(
+  port: MessagePort,
+  options: WorkerOptions,
+  handOver: (thread: DatabaseThread) => void,
+): Promise<void> {
+  let database: OpenDatabase
   try {
-    open = await openDatabase(options)
+    database = await openDatabase(options)
   } catch (error) {
     port.postMessage({
       kind: 'refused',
@@ -144,12 +151,23 @@ async function main(port: MessagePort, options: WorkerOptions): Promise<void> {
     port.close()
     return
   }
-  const thread = new DatabaseThread(port, options.path, open)
-  port.on('message', (message: ToWorker) => thread.receive(message))
   const closed = new AbortController()
   port.on('close', () => closed.abort())
   void onceCalm(releaseStartMemory, { clock: systemClock, signal: closed.signal })
-  thread.send({ kind: 'open', history: open.history, backedUpTo: open.backedUpTo })
+  const thread = new DatabaseThread(port, options.path, database)
+  handOver(thread)
+  thread.send({ kind: 'open', history: database.history, backedUpTo: database.backedUpTo })
 }
 
-if (parentPort !== null) void main(parentPort, workerData as WorkerOptions)
+function serve(port: MessagePort): void {
+  let thread: DatabaseThread | undefined
+  port.on('message', (message: ToWorker) => {
+    if (message.kind !== 'open') thread?.receive(message)
+    else
+      void open(port, message.options, opened => {
+        thread = opened
+      })
+  })
+}
+
+if (parentPort !== null) serve(parentPort)
