@@ -4,6 +4,7 @@ import { pemEncode } from '@plastron/pki'
 import type { Clock } from '../clock/clock.ts'
 import { systemClock } from '../clock/system-clock.ts'
 import { type AddressSet, unmapped } from './address-set.ts'
+import { HandshakeQueue } from './handshake-queue.ts'
 import { ListenerError } from './listener-error.ts'
 import type { TlsPeer, VerifiedIdentity } from './peer.ts'
 import { peerChain } from './peer-chain.ts'
@@ -39,6 +40,8 @@ export interface TlsListenerOptions {
   readonly maxHandshakes?: number | undefined
   /** Those of one address. Default 128. */
   readonly maxHandshakesPerAddress?: number | undefined
+  /** Connections that wait for their handshake to begin, in all; half as many for one address. Further ones are refused. Default 4,096. */
+  readonly maxWaitingHandshakes?: number | undefined
   /** Connections at once; further ones are refused. Default 16,384. */
   readonly maxConnections?: number | undefined
   /** Default: the system's. */
@@ -76,11 +79,16 @@ class Listener implements TlsListener {
   readonly #tcp: Server
   readonly #waiting = new WeakMap<Socket, { secured(tls: TLSSocket): void; failed(error: Error): void }>()
   readonly #pending = new Set<Socket>()
-  readonly #pendingByAddress = new Map<string, number>()
+  readonly #queue: HandshakeQueue
 
   constructor(options: TlsListenerOptions) {
     this.#options = options
     this.#clock = options.clock ?? systemClock
+    this.#queue = new HandshakeQueue({
+      maxRunning: options.maxHandshakes ?? 1024,
+      maxRunningOfAddress: options.maxHandshakesPerAddress ?? 128,
+      maxWaiting: options.maxWaitingHandshakes ?? 4096,
+    })
     this.#tls = createTlsServer({
       ...contextOptions(options.identity),
       ALPNProtocols: ['h2'],
@@ -141,22 +149,23 @@ class Listener implements TlsListener {
   async #accept(raw: Socket): Promise<void> {
     raw.on('error', () => raw.destroy())
     const address = unmapped(raw.remoteAddress ?? '')
-    const { maxHandshakes = 1024, maxHandshakesPerAddress = 128, handshakeTimeoutMs = 10_000 } = this.#options
-    const ofAddress = this.#pendingByAddress.get(address) ?? 0
-    if (this.#pending.size >= maxHandshakes || ofAddress >= maxHandshakesPerAddress) {
+    const { handshakeTimeoutMs = 10_000 } = this.#options
+    const place = this.#queue.enter(address)
+    if (place === undefined) {
       raw.destroy()
       const error = new ListenerError('ERR_PEER_TLS', 'there are too many unfinished handshakes')
       this.#options.onRefused?.(error, address)
       return
     }
     this.#pending.add(raw)
-    this.#pendingByAddress.set(address, ofAddress + 1)
+    raw.once('close', () => place.leave())
     const timer = setTimeout(
       () => raw.destroy(new Error(`the handshake took longer than ${handshakeTimeoutMs} ms`)),
       handshakeTimeoutMs,
     )
     let socket: TLSSocket | undefined
     try {
+      await place.begins
       const source = await this.#source(raw, address)
       const { tls, ended } = await this.#handshake(raw)
       socket = tls
@@ -180,9 +189,7 @@ class Listener implements TlsListener {
     } finally {
       clearTimeout(timer)
       this.#pending.delete(raw)
-      const left = (this.#pendingByAddress.get(address) ?? 1) - 1
-      if (left > 0) this.#pendingByAddress.set(address, left)
-      else this.#pendingByAddress.delete(address)
+      place.leave()
     }
   }
 
