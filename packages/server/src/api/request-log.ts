@@ -37,7 +37,10 @@ export function requestLogStage(log: Logger): Interceptor {
     try {
       await next()
     } catch (error) {
-      if (error instanceof GrpcError) {
+      if (error instanceof GrpcError && error === call.endReason) {
+        // Nothing went wrong here: its caller left, or the server is stopping. Thousands of streams end so at once.
+        own.debug(error.message, { status_code: grpcCodeInGo(error.code) })
+      } else if (error instanceof GrpcError) {
         own.error(error.message, { status_code: grpcCodeInGo(error.code), error: error.cause })
       } else {
         own.error('a handler failed unexpectedly', { error })
