@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
-import { lstat, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { lstat, mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { health } from '@plastron/api'
@@ -31,6 +34,7 @@ async function house() {
   const everything = owned.move()
   return {
     path,
+    stop: () => socket[Symbol.asyncDispose](),
     clock,
     log,
     async answers(): Promise<boolean> {
@@ -64,24 +68,80 @@ test('A7 a socket or its folder that was removed is made again with its mode', a
   assert.equal((await lstat(join(h.path, '..'))).mode & 0o777, 0o755)
 })
 
-test('A7 a link or a file at its place is neither followed nor replaced', async () => {
+const failures = (h: Awaited<ReturnType<typeof house>>) =>
+  h.log.events.filter(({ message }) => message === 'The socket cannot be opened again')
+
+test('A7 a link or a file at its place is neither followed nor replaced, and the log says so once', async () => {
   await using h = await house()
   await rm(h.path)
   const target = join(h.path, '../target')
   await writeFile(target, 'kept')
   await symlink(target, h.path)
   await h.check()
-  assert.ok(
-    h.log.events.some(
-      ({ level, message }) => level === 'error' && message.startsWith('The socket cannot be opened again'),
-    ),
+  await h.check()
+  assert.deepEqual(
+    failures(h).map(({ level }) => level),
+    ['error'],
   )
   assert.equal((await lstat(h.path)).isSymbolicLink(), true)
   assert.equal(await readFile(target, 'utf8'), 'kept')
   await rm(h.path)
+  await h.check()
+  await eventually(() => h.answers())
+  assert.equal(failures(h).length, 1)
+
+  // Another thing at its place is another event.
+  await rm(h.path)
   await mkdir(h.path)
   await h.check()
+  await h.check()
+  assert.equal(failures(h).length, 2)
   await rm(h.path, { recursive: true })
   await h.check()
   await eventually(() => h.answers())
+})
+
+test('A7 a socket on which another process answers is left to it, also at the end', async () => {
+  await using h = await house()
+  await rm(h.path)
+  const other = createServer(socket => socket.destroy()).listen(h.path)
+  await once(other, 'listening')
+  try {
+    await h.check()
+    await h.check()
+    assert.match(String(failures(h)[0]?.fields.error), /another process serves/)
+    assert.equal(failures(h).length, 1)
+    assert.equal((await lstat(h.path)).isSocket(), true)
+  } finally {
+    await new Promise(closed => other.close(closed))
+  }
+  // The other one has gone: the path is free again.
+  await h.check()
+  await eventually(() => h.answers())
+  await rm(h.path)
+  await writeFile(h.path, 'precious')
+  await h.stop()
+  assert.equal(await readFile(h.path, 'utf8'), 'precious')
+})
+
+test('A7 a dead socket at its place is replaced, and the connections of the one before go on', async () => {
+  await using h = await house()
+  using channel = connectUnix(h.path)
+  const before = channel.client(health.Health)
+  assert.equal((await before.check({})).status, 1)
+  // Renamed over it, as a program does that starts beside the agent and dies.
+  const dead = `${h.path}.dead`
+  const child = spawnSync('perl', [
+    '-MIO::Socket::UNIX',
+    '-e',
+    'IO::Socket::UNIX->new(Type => SOCK_STREAM, Local => $ARGV[0], Listen => 1) or die',
+    dead,
+  ])
+  assert.equal(child.status, 0)
+  await rename(dead, h.path)
+  assert.equal(await h.answers(), false)
+  await h.check()
+  assert.equal(failures(h).length, 0)
+  await eventually(() => h.answers())
+  assert.equal((await before.check({})).status, 1)
 })

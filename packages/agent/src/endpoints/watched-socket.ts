@@ -1,4 +1,3 @@
-import { lstat } from 'node:fs/promises'
 import { type Clock, type GrpcServer, type Logger, listenUnix, type UnixListener } from '@plastron/runtime'
 import { reasonOf } from '../agent-error.ts'
 
@@ -16,24 +15,25 @@ export interface WatchedSocketOptions {
 const CHECK_MS = 5000
 
 /**
- * A socket that is opened again when its file is taken away: by whoever cleans up temporary folders, or with the folder itself (A7). Something
- * else at its place is neither followed nor replaced, but told about.
+ * A socket that is opened again when its file is taken away, by whoever cleans up temporary folders, or with the folder itself (A7). What
+ * somebody else puts at its place is neither followed nor replaced, unless it is a socket that nobody answers on: while it is there, nothing is
+ * served at the path, and the log says so once. The file of another is not taken away at the end either.
  */
 export class WatchedSocket implements AsyncDisposable {
   readonly #options: WatchedSocketOptions
-  #listener: UnixListener
-  #inode: bigint
+  /** Undefined while something else is at the path. */
+  #listener: UnixListener | undefined
+  /** Why it could not be opened again, as the log has it already. */
+  #told: string | undefined
 
-  private constructor(options: WatchedSocketOptions, listener: UnixListener, inode: bigint) {
+  private constructor(options: WatchedSocketOptions, listener: UnixListener) {
     this.#options = options
     this.#listener = listener
-    this.#inode = inode
   }
 
   /** @throws {ListenerError} */
   static async open(options: WatchedSocketOptions): Promise<WatchedSocket> {
-    const listener = await listen(options)
-    return new WatchedSocket(options, listener, (await inodeOf(listener.path)) ?? 0n)
+    return new WatchedSocket(options, await listen(options))
   }
 
   /** Looks after the socket until the signal is aborted. */
@@ -42,20 +42,26 @@ export class WatchedSocket implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#listener[Symbol.asyncDispose]()
+    await this.#listener?.[Symbol.asyncDispose]()
   }
 
   async #check(): Promise<void> {
     const { log, path } = this.#options
+    if (await this.#listener?.isInPlace()) return
     try {
-      const inode = await inodeOf(path)
-      if (inode === this.#inode) return
-      log.warn('The socket was taken away or replaced; it is opened again', { path })
-      if (inode === undefined) await this.#listener[Symbol.asyncDispose]()
+      if (this.#listener !== undefined) {
+        log.warn('The socket was taken away or replaced; it is opened again', { path })
+        // Nobody can find it any more. Connections that it accepted go on.
+        await this.#listener[Symbol.asyncDispose]()
+        this.#listener = undefined
+      }
       this.#listener = await listen(this.#options)
-      this.#inode = (await inodeOf(path)) ?? 0n
+      if (this.#told !== undefined) log.info('The socket is open again', { path })
+      this.#told = undefined
     } catch (error) {
-      log.error('The socket cannot be opened again', { path, error: reasonOf(error) })
+      const reason = reasonOf(error)
+      if (reason !== this.#told) log.error('The socket cannot be opened again', { path, error: reason })
+      this.#told = reason
     }
   }
 }
@@ -69,12 +75,4 @@ function listen({ path, mode, folderMode, lock, server, log }: WatchedSocketOpti
     onConnection: (socket, peer) => server.accept(socket, peer),
     onRefused: error => log.warn('A connection was refused', { error: error.message }),
   })
-}
-
-async function inodeOf(path: string): Promise<bigint | undefined> {
-  try {
-    return (await lstat(path, { bigint: true })).ino
-  } catch {
-    return undefined
-  }
 }

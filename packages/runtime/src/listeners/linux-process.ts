@@ -1,8 +1,10 @@
+import { closeSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { endianness } from 'node:os'
 
 /**
- * The system calls that Node has no function for: who is at the other end of a Unix socket, whether a process still lives, the lock of a file. The only module
+ * The system calls that Node has no function for: who is at the other end of a Unix socket, a socket that leaves its path alone, whether a process
+ * still lives, the lock of a file. The only module
  * of the project that calls C. Loaded on first use; on other systems than Linux every function throws.
  */
 
@@ -34,6 +36,8 @@ interface LibC {
   readonly poll: (fds: Buffer, count: number, timeoutMs: number) => number
   readonly flock: (fd: number, operation: number) => number
   readonly socketpair: (domain: number, type: number, protocol: number, fds: Buffer) => number
+  readonly socket: (domain: number, type: number, protocol: number) => number
+  readonly bind: (fd: number, address: Buffer, length: number) => number
   /** Of glibc only. */
   readonly mallocTrim: ((pad: number) => number) | undefined
   readonly errno: () => number
@@ -53,6 +57,8 @@ function libc(): LibC {
     poll: self.func('int poll(void *fds, unsigned long count, int timeout)'),
     flock: self.func('int flock(int fd, int operation)'),
     socketpair: self.func('int socketpair(int domain, int type, int protocol, void *fds)'),
+    socket: self.func('int socket(int domain, int type, int protocol)'),
+    bind: self.func('int bind(int fd, void *address, unsigned int length)'),
     mallocTrim: optional(() => self.func('int malloc_trim(unsigned long pad)')),
     errno: () => koffi.errno(),
   }
@@ -185,4 +191,26 @@ export function socketPair(): [one: number, other: number] {
   if (socketpair(AF_UNIX, STREAM_CLOSED_ON_EXEC, 0, fds) !== 0) throw new SystemCallError('socketpair', errno())
   const read = (at: number) => (endianness() === 'LE' ? fds.readInt32LE(at) : fds.readInt32BE(at))
   return [read(0), read(4)]
+}
+
+/**
+ * A new Unix socket at a path where nothing is, not yet listening. The caller owns the descriptor and the file. A socket that Node binds itself
+ * takes away whatever is at its path when it is closed, even if somebody else has put it there; this one does not.
+ *
+ * @param path at most 107 bytes
+ * @throws {SystemCallError}
+ */
+export function boundUnixSocket(path: string): number {
+  const { socket, bind, errno } = libc()
+  const fd = socket(AF_UNIX, STREAM_CLOSED_ON_EXEC, 0)
+  if (fd < 0) throw new SystemCallError('socket', errno())
+  // struct sockaddr_un: unsigned short family, char path[108]
+  const name = Buffer.from(path)
+  const address = Buffer.alloc(2 + name.length + 1)
+  writeShort(address, AF_UNIX, 0)
+  name.copy(address, 2)
+  if (bind(fd, address, address.length) === 0) return fd
+  const error = errno()
+  closeSync(fd)
+  throw new SystemCallError('bind', error)
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { connect, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
@@ -142,6 +142,25 @@ describe('the socket', () => {
     assert.equal(await stat(house.path).catch(() => undefined), undefined)
     assert.equal(client.destroyed, false)
     client.destroy()
+  })
+
+  test('A7 disposal takes nothing away that somebody else has put at the path', async () => {
+    await using house = await listening()
+    assert.equal(await house.listener.isInPlace(), true)
+    await rm(house.path)
+    assert.equal(await house.listener.isInPlace(), false)
+    await writeFile(house.path, 'precious')
+    assert.equal(await house.listener.isInPlace(), false)
+    await house.listener[Symbol.asyncDispose]()
+    assert.equal(await readFile(house.path, 'utf8'), 'precious')
+  })
+
+  test('a folder that takes no socket is named with the reason', async () => {
+    const path = '/proc/self/plastron.sock'
+    await assert.rejects(listening({ path }), {
+      code: 'ERR_LISTEN_PATH',
+      message: /^the socket \/proc\/self\/plastron\.sock cannot be made: E[A-Z]+$/,
+    })
   })
 
   // Silence alone would end the connection after 10 s.

@@ -1,8 +1,9 @@
 import { chmod, lstat, mkdir, unlink } from 'node:fs/promises'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { dirname, resolve } from 'node:path'
+import { getSystemErrorName } from 'node:util'
 import { AuthorityFilter } from './authority-filter.ts'
-import { peerCredentials } from './linux-process.ts'
+import { boundUnixSocket, peerCredentials, SystemCallError } from './linux-process.ts'
 import { ListenerError } from './listener-error.ts'
 import type { UnixPeer } from './peer.ts'
 import { PeerProcess } from './peer-process.ts'
@@ -32,13 +33,16 @@ export interface UnixListenerOptions {
 export interface UnixListener extends AsyncDisposable {
   /** Absolute path of the socket. */
   readonly path: string
+  /** Whether the file at the path is still this listener's: nobody has taken it away or put something else there. */
+  isInPlace(): Promise<boolean>
 }
 
 /**
  * Listens on a Unix socket and identifies every caller by the process that connected. A connection whose process has already ended, or that
  * comes from where its process has no number of ours, is closed.
  *
- * A socket left behind by a process that died is replaced; one on which somebody answers is not.
+ * A socket left behind by a process that died is replaced; one on which somebody answers is not. Disposal takes the socket's file away, and
+ * nothing that somebody else has put in its place.
  *
  * @throws {ListenerError} `ERR_LISTEN_NO_LOCK`, `ERR_LISTEN_IN_USE`, `ERR_LISTEN_PATH`, `ERR_LISTEN_PLATFORM`
  */
@@ -59,15 +63,30 @@ export async function listenUnix(options: UnixListenerOptions): Promise<UnixList
   const filter = new AuthorityFilter()
   const server = createServer({ pauseOnConnect: false }, socket => accept(socket, path, options, filter))
   server.maxConnections = options.maxConnections ?? 16_384
-  await listen(server, path, options.mode)
+  const own = await listen(server, path, options.mode)
+  const isInPlace = async () => sameFile(own, await fileAt(path))
   return {
     path,
-    // Closing unlinks the socket. Connections that were accepted are their owners' to end.
-    [Symbol.asyncDispose]: () => {
+    isInPlace,
+    // Connections that were accepted are their owners' to end.
+    [Symbol.asyncDispose]: async () => {
       filter[Symbol.dispose]()
-      return stopListening(server)
+      // While the socket is open nobody else's file can get its number.
+      if (await isInPlace()) await unlink(path).catch(() => undefined)
+      await stopListening(server)
     },
   }
+}
+
+/** Which file it is that has a name. */
+type FileIdentity = { readonly dev: bigint; readonly ino: bigint } | undefined
+
+async function fileAt(path: string): Promise<FileIdentity> {
+  return await lstat(path, { bigint: true }).catch(() => undefined)
+}
+
+function sameFile(one: FileIdentity, other: FileIdentity): boolean {
+  return one !== undefined && one.ino === other?.ino && one.dev === other.dev
 }
 
 function accept(socket: Socket, socketPath: string, options: UnixListenerOptions, filter: AuthorityFilter): void {
@@ -137,30 +156,39 @@ async function removeStale(path: string): Promise<void> {
   await unlink(path)
 }
 
-async function listen(server: Server, path: string, mode: number): Promise<void> {
+/** Opens the socket and says which file it is. */
+async function listen(server: Server, path: string, mode: number): Promise<FileIdentity> {
   const listening = new Promise<void>((done, fail) => {
     server.once('listening', done)
     server.once('error', fail)
   })
-  // The socket comes into being inside listen(), with these permissions at most: nobody but the own user connects before chmod.
+  // The socket comes into being with these permissions at most: nobody but the own user connects before chmod.
   const umask = process.umask(0o177)
+  let fd: number
   try {
-    server.listen(path)
+    fd = boundUnixSocket(path)
+  } catch (cause) {
+    const reason = cause instanceof SystemCallError ? getSystemErrorName(-cause.errno) : String(cause)
+    throw new ListenerError('ERR_LISTEN_PATH', `the socket ${path} cannot be made: ${reason}`, { cause })
   } finally {
     process.umask(umask)
   }
+  const own = await fileAt(path)
   try {
+    server.listen({ fd })
     await listening
     await chmod(path, mode)
   } catch (error) {
     server.close()
+    await unlink(path).catch(() => undefined)
     throw error
   }
   server.on('error', () => undefined)
+  return own
 }
 
 async function stopListening(server: Server): Promise<void> {
-  // close() reports only when the last connection has ended; the socket stops listening and is unlinked at once.
+  // close() reports only when the last connection has ended; the socket stops listening at once.
   server.close()
   await new Promise<void>(done => setImmediate(done))
 }
