@@ -477,4 +477,72 @@ describe('PROXY protocol', () => {
     assert.ok(house.refused[0]?.error instanceof ListenerError)
     assert.equal(house.refused[0].error.code, 'ERR_PROXY_HEADER')
   })
+
+  /** Connections through the proxy that say whose they are and then nothing more. */
+  function silentThrough(house: House, source: string, count: number): Socket[] {
+    return Array.from({ length: count }, (_, index) => {
+      const raw = connectTcp(house.port, '127.0.0.1')
+      raw.on('error', () => undefined)
+      raw.resume()
+      raw.write(`PROXY TCP4 ${source} 127.0.0.1 ${1000 + index} 8081\r\n`)
+      return raw
+    })
+  }
+
+  test("unfinished handshakes are counted for the client's address, not for the proxy's", async () => {
+    const trustedProxies = new AddressSet(['127.0.0.0/8'])
+    await using house = await tlsHouse({
+      listener: { trustedProxies, maxHandshakesPerAddress: 2, maxWaitingHandshakes: 4 },
+    })
+    // Two handshake and two wait; the fifth is too many, and is refused by the client's address.
+    const silent = silentThrough(house, '203.0.113.7', 5)
+    await until(() => house.refused.length === 1)
+    assert.equal(house.listener.handshakes, 4)
+    assert.equal(house.refused[0]?.address, '203.0.113.7')
+    assert.match(String(house.refused[0]?.error), /too many unfinished handshakes/)
+    assert.equal(await throughProxy(house, 'PROXY TCP4 203.0.113.8 127.0.0.1 4711 8081\r\n'), 'in')
+    assert.equal(await throughProxy(house), 'in', 'the proxy itself')
+    for (const raw of silent) raw.destroy()
+    await until(() => house.listener.handshakes === 0)
+    assert.equal(await throughProxy(house, v1), 'in')
+  })
+
+  test('a client that waits for its turn behind others of its address loses nothing of what it has sent', async () => {
+    const trustedProxies = new AddressSet(['127.0.0.0/8'])
+    await using house = await tlsHouse({ listener: { trustedProxies, maxHandshakesPerAddress: 1 } })
+    const [first] = silentThrough(house, '203.0.113.7', 1)
+    await until(() => house.listener.handshakes === 1)
+    const raw = connectTcp(house.port, '127.0.0.1')
+    raw.write(v1)
+    const client = dial(house.port, {}, raw)
+    await until(() => house.listener.handshakes === 2)
+    for (let turn = 0; turn < 20; turn += 1) await new Promise(setImmediate)
+    assert.equal(house.server.connectionCount, 0)
+    first?.destroy()
+    await client.secured
+    client.socket.destroy()
+  })
+
+  test('connections that do not say whose they are have a bound of their own', async () => {
+    const trustedProxies = new AddressSet(['127.0.0.0/8'])
+    await using house = await tlsHouse({
+      listener: { trustedProxies, maxAwaitedProxyHeaders: 3, maxHandshakesPerAddress: 1, maxHandshakes: 1 },
+    })
+    const mute = Array.from({ length: 5 }, () =>
+      connectTcp(house.port, '127.0.0.1')
+        .on('error', () => undefined)
+        .resume(),
+    )
+    await until(() => house.refused.length === 2)
+    assert.ok(house.refused.every(({ error }) => 'code' in error && error.code === 'ERR_PROXY_HEADER'))
+    assert.equal(house.listener.handshakes, 3)
+    // One that stays is in the way of nobody's handshake.
+    const mutest = mute.find(socket => !socket.destroyed && socket.readable)
+    assert.ok(mutest)
+    for (const socket of mute) if (socket !== mutest) socket.destroy()
+    await until(() => house.listener.handshakes <= 1)
+    assert.equal(await throughProxy(house, v1), 'in')
+    mutest.destroy()
+    await until(() => house.listener.handshakes === 0)
+  })
 })

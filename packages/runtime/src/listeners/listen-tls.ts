@@ -4,7 +4,7 @@ import { pemEncode } from '@plastron/pki'
 import type { Clock } from '../clock/clock.ts'
 import { systemClock } from '../clock/system-clock.ts'
 import { type AddressSet, unmapped } from './address-set.ts'
-import { HandshakeQueue } from './handshake-queue.ts'
+import { type HandshakePlace, HandshakeQueue } from './handshake-queue.ts'
 import { ListenerError } from './listener-error.ts'
 import type { TlsPeer, VerifiedIdentity } from './peer.ts'
 import { peerChain } from './peer-chain.ts'
@@ -27,7 +27,7 @@ export interface TlsListenerOptions {
   readonly verifyClient: (chain: readonly Uint8Array[]) => Promise<VerifiedIdentity>
   /** Gets every connection with its peer, and owns it from then on. */
   readonly onConnection: (socket: TLSSocket, peer: TlsPeer) => void
-  /** Told why a connection was refused, and from which address. */
+  /** Told why a connection was refused, and from which address: the client's if a trusted proxy has named it. */
   readonly onRefused?: ((error: ListenerError, address: string) => void) | undefined
   /**
    * Networks of proxies that say by the PROXY protocol whose connections they pass on. Their connections need no header; connections with one
@@ -42,6 +42,11 @@ export interface TlsListenerOptions {
   readonly maxHandshakesPerAddress?: number | undefined
   /** Connections that wait for their handshake to begin, in all; half as many for one address. Further ones are refused. Default 4,096. */
   readonly maxWaitingHandshakes?: number | undefined
+  /**
+   * Connections of trusted proxies of which it is not yet known whose they are, in all; further ones are refused. Until their header has come they
+   * are in none of the other numbers, and then in those of the client's address. Default 1,024.
+   */
+  readonly maxAwaitedProxyHeaders?: number | undefined
   /** Connections at once; further ones are refused. Default 16,384. */
   readonly maxConnections?: number | undefined
   /** Default: the system's. */
@@ -80,6 +85,8 @@ class Listener implements TlsListener {
   readonly #waiting = new WeakMap<Socket, { secured(tls: TLSSocket): void; failed(error: Error): void }>()
   readonly #pending = new Set<Socket>()
   readonly #queue: HandshakeQueue
+  /** Connections of trusted proxies that have not said whose they are. */
+  #awaitedHeaders = 0
 
   constructor(options: TlsListenerOptions) {
     this.#options = options
@@ -148,25 +155,22 @@ class Listener implements TlsListener {
 
   async #accept(raw: Socket): Promise<void> {
     raw.on('error', () => raw.destroy())
-    const address = unmapped(raw.remoteAddress ?? '')
+    let address = unmapped(raw.remoteAddress ?? '')
     const { handshakeTimeoutMs = 10_000 } = this.#options
-    const place = this.#queue.enter(address)
-    if (place === undefined) {
-      raw.destroy()
-      const error = new ListenerError('ERR_PEER_TLS', 'there are too many unfinished handshakes')
-      this.#options.onRefused?.(error, address)
-      return
-    }
     this.#pending.add(raw)
-    raw.once('close', () => place.leave())
     const timer = setTimeout(
       () => raw.destroy(new Error(`the handshake took longer than ${handshakeTimeoutMs} ms`)),
       handshakeTimeoutMs,
     )
     let socket: TLSSocket | undefined
+    let place: HandshakePlace | undefined
     try {
-      await place.begins
       const source = await this.#source(raw, address)
+      address = source.address
+      place = this.#queue.enter(address)
+      if (place === undefined) throw new ListenerError('ERR_PEER_TLS', 'there are too many unfinished handshakes')
+      raw.once('close', place.leave)
+      await place.begins
       const { tls, ended } = await this.#handshake(raw)
       socket = tls
       const chain = peerChain(tls)
@@ -189,7 +193,7 @@ class Listener implements TlsListener {
     } finally {
       clearTimeout(timer)
       this.#pending.delete(raw)
-      place.leave()
+      place?.leave()
     }
   }
 
@@ -200,9 +204,16 @@ class Listener implements TlsListener {
     if (!trustedProxies || trustedProxies.size === 0) return own
     // Without the trust nobody need wait for a header: a connection that begins with one is no TLS, and fails as such.
     if (!trustedProxies.has(address)) return own
-    const header = await readProxyHeader(raw)
-    if (header.kind === 'absent' || !header.source) return own
-    return { address: unmapped(header.source.address), port: header.source.port }
+    if (this.#awaitedHeaders >= (this.#options.maxAwaitedProxyHeaders ?? 1024))
+      throw new ListenerError('ERR_PROXY_HEADER', 'there are too many connections of proxies without a header')
+    this.#awaitedHeaders += 1
+    try {
+      const header = await readProxyHeader(raw)
+      if (header.kind === 'absent' || !header.source) return own
+      return { address: unmapped(header.source.address), port: header.source.port }
+    } finally {
+      this.#awaitedHeaders -= 1
+    }
   }
 
   #handshake(raw: Socket): Promise<{ tls: TLSSocket; ended: Promise<never> }> {
