@@ -2,7 +2,7 @@ import type { Contestant, Effort, LineGroup, ReadyLines } from '../line.ts'
 import { inParallel, measure } from '../load.ts'
 
 /** Work that is done as fast as it goes, and how much of it. */
-export interface RateWork {
+interface RateWork {
   readonly pid: number | undefined
   run(index: number): Promise<unknown>
 }
