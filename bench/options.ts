@@ -29,6 +29,7 @@ export function parseOptions(args: readonly string[]): BenchOptions {
       json: { type: 'string' },
       svg: { type: 'string' },
       runs: { type: 'string' },
+      effort: { type: 'string' },
       plastron: { type: 'string' },
       'against-spire': { type: 'string' },
       'server-socket': { type: 'string' },
@@ -59,7 +60,7 @@ export function parseOptions(args: readonly string[]): BenchOptions {
   return {
     command,
     lines,
-    effort: effortOf(quick),
+    effort: effortOf(quick, number(values.effort)),
     runs: number(values.runs) ?? (quick ? 1 : 3),
     programs:
       running === undefined ? [plastron(values.plastron), ...(against === undefined ? [] : [spire(against)])] : [],
@@ -69,13 +70,13 @@ export function parseOptions(args: readonly string[]): BenchOptions {
   }
 }
 
-/** Quick runs do a twentieth of the work. */
-export function effortOf(quick: boolean): Effort {
-  const scale = quick ? 0.05 : 1
+/** Quick runs do a twentieth of the work, others all of it, unless told which part. */
+function effortOf(quick: boolean, part = quick ? 0.05 : 1): Effort {
+  if (!(part > 0)) throw new Error('the effort must be a number greater than 0')
   return {
     quick,
-    count: full => Math.max(1, Math.round(full * scale)),
-    seconds: full => full * scale,
+    count: full => Math.max(1, Math.round(full * part)),
+    seconds: full => full * part,
   }
 }
 
