@@ -11,7 +11,7 @@ const { renewAgent } = agentV1.Agent.method
 const { batchNewX509SVID } = svidV1.SVID.method
 
 /** Bounds a single attempt, so that one answer that never comes costs one attempt and not the agent. */
-const attemptMs = 20_000
+const attemptMs = 60_000
 
 /** When a document was issued and when it ends, in milliseconds. */
 interface Lifetime {
@@ -62,26 +62,18 @@ export class StormAgent {
       for (const connection of connections) connection[Symbol.dispose]()
     }, attemptMs)
     try {
-      const connection = await this.#agent.connect()
+      const shown = this.#agent
+      const connection = await shown.connect()
       connections.add(connection)
       await this.#follow(connection)
+      await Promise.all([this.#renewOwn(connection), this.#renewWorkloads(connection)])
       let kept = connection
-      const renewal = async (): Promise<void> => {
-        if (!this.#isDue(this.#own)) return
-        const key = this.#world.nextKey()
-        const request = encode(renewAgent.input, { params: { csr: key.csr } })
-        const { svid } = fromBinary(renewAgent.output, await connection.unary(pathOf(renewAgent), request))
-        if (svid === undefined) throw new Error('a renewal without a certificate')
-        const renewed = this.#agent.renewed(key, svid.certChain)
-        const next = await renewed.connect()
-        connections.add(next)
-        await this.#follow(next)
-        this.#agent = renewed
-        this.#own = lifetimeOf(svid.certChain)
-        kept = next
+      if (this.#agent !== shown) {
+        kept = await this.#agent.connect()
+        connections.add(kept)
+        await this.#follow(kept)
+        connection[Symbol.dispose]()
       }
-      await Promise.all([renewal(), this.#renewWorkloads(connection)])
-      if (kept !== connection) connection[Symbol.dispose]()
       this.#connection = kept
       connections.clear()
     } catch (error) {
@@ -116,6 +108,17 @@ export class StormAgent {
     }
     const mask = { spiffeId: true, revisionNumber: true }
     await connection.first(pathOf(syncAuthorizedEntries), encode(syncAuthorizedEntries.input, { outputMask: mask }))
+  }
+
+  /** What it was given counts from this moment on, as it would once an agent has stored it: the next connection shows it. */
+  async #renewOwn(connection: GrpcConnection): Promise<void> {
+    if (!this.#isDue(this.#own)) return
+    const key = this.#world.nextKey()
+    const request = encode(renewAgent.input, { params: { csr: key.csr } })
+    const { svid } = fromBinary(renewAgent.output, await connection.unary(pathOf(renewAgent), request))
+    if (svid === undefined) throw new Error('a renewal without a certificate')
+    this.#agent = this.#agent.renewed(key, svid.certChain)
+    this.#own = lifetimeOf(svid.certChain)
   }
 
   async #renewWorkloads(connection: GrpcConnection): Promise<void> {

@@ -49,6 +49,8 @@ export function failed(what: string, error: unknown): GrpcError {
 
 /** The status of an item that failed, written to the call's log: the caller sees it only inside of the response. */
 export function itemFailed(call: Call, error: GrpcError, fields: Record<string, unknown>): ItemStatus {
-  callLog(call).error(error.message, { ...fields, error: error.cause })
+  // Whose caller has left is not at fault, nor are we.
+  if (error === call.endReason) callLog(call).debug(error.message, fields)
+  else callLog(call).error(error.message, { ...fields, error: error.cause })
   return { code: error.number, message: error.message }
 }

@@ -55,16 +55,16 @@ export class Lane {
     return undefined
   }
 
-  removeWhere(gone: (work: WaitingWork) => boolean): WaitingWork[] {
-    const removed: WaitingWork[] = []
+  /** Removes what fits; returns how many that were. */
+  removeWhere(gone: (work: WaitingWork) => boolean): number {
+    const before = this.#size
     for (const [caller, queue] of this.#callers) {
-      const left: WaitingWork[] = []
-      for (const work of queue) (gone(work) ? removed : left).push(work)
+      const left = queue.filter(work => !gone(work))
+      this.#size -= queue.length - left.length
       if (left.length === 0) this.#callers.delete(caller)
       else this.#callers.set(caller, left)
     }
-    this.#size -= removed.length
-    return removed
+    return before - this.#size
   }
 }
 

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { Metadata } from '@grpc/grpc-js'
 import { agentV1 } from '@plastron/api'
 import { Call, GrpcError, type Peer } from '@plastron/runtime'
 import { FakeClock, recordingMetrics } from '@plastron/runtime/testing'
@@ -8,6 +7,7 @@ import { Admission, type AdmissionOptions } from './admission.ts'
 import { claimOf, DOCUMENT_END_HEADER, type SigningClaim } from './signing-claim.ts'
 
 const MINUTE = 60_000
+const gone = new GrpcError('CANCELLED', 'gone')
 
 /** An admission with one place, which is taken until `open()`; then work is done one by one, in the order of its turns. */
 function house(options: Partial<AdmissionOptions> = {}) {
@@ -21,7 +21,7 @@ function house(options: Partial<AdmissionOptions> = {}) {
   )
   function claim(caller: string, leftMs?: number, more: Partial<SigningClaim> = {}): SigningClaim {
     const certificateEndsMs = leftMs === undefined ? undefined : clock.now().getTime() + leftMs
-    return { caller, certificateEndsMs, documentEndsSeconds: undefined, isOver: () => false, ...more }
+    return { caller, certificateEndsMs, documentEndsSeconds: undefined, endReason: () => undefined, ...more }
   }
   const ask = (name: string, of: SigningClaim): Promise<void> => {
     const run = admission.run(of, async () => {
@@ -113,12 +113,12 @@ describe('admission of signing work', () => {
   test('work whose caller has gone or whose deadline has passed is dropped undone', async () => {
     const { clock, claim, ask, open, done } = house()
     const deadline = clock.now().getTime() + 1000
-    const late = ask('late', claim('a', MINUTE, { isOver: now => now >= deadline }))
+    const late = ask('late', claim('a', MINUTE, { endReason: now => (now >= deadline ? gone : undefined) }))
     const kept = ask('kept', claim('a', MINUTE))
     await clock.advance(1000)
     await open()
     await kept
-    assert.equal(await code(late), 'DEADLINE_EXCEEDED')
+    assert.equal(await code(late), 'CANCELLED')
     assert.deepEqual(done, ['kept'])
   })
 
@@ -154,16 +154,16 @@ describe('admission of signing work', () => {
 
   test('who has gone makes room when there is none', async () => {
     const { clock, admission, claim, ask, open, done } = house({ maxWaiting: 10 })
-    let gone = false
-    const left = Array.from({ length: 10 }, (_, index) =>
-      code(ask('left', claim(`a${index}`, MINUTE, { isOver: () => gone }))),
+    let left = false
+    const waiting = Array.from({ length: 10 }, (_, index) =>
+      code(ask('left', claim(`a${index}`, MINUTE, { endReason: () => (left ? gone : undefined) }))),
     )
     assert.equal(await code(ask('refused', claim('x', MINUTE))), 'RESOURCE_EXHAUSTED')
-    gone = true
+    left = true
     await clock.advance(1000)
     const run = ask('in their place', claim('x', MINUTE))
     assert.equal(admission.waiting, 1)
-    assert.deepEqual(new Set(await Promise.all(left)), new Set(['DEADLINE_EXCEEDED']))
+    assert.deepEqual(new Set(await Promise.all(waiting)), new Set(['CANCELLED']))
     await open()
     await run
     assert.deepEqual(done, ['in their place'])
@@ -173,9 +173,7 @@ describe('admission of signing work', () => {
 describe('what a call claims', () => {
   const callOf = (peer: Peer, headers: Record<string, string> = {}, deadlineMs = Number.POSITIVE_INFINITY): Call => {
     const method = agentV1.Agent.method.renewAgent
-    const metadata = new Metadata()
-    for (const [name, value] of Object.entries(headers)) metadata.set(name, value)
-    return new Call({ path: '/a/b', method, peer, request: undefined, metadata, deadlineMs })
+    return new Call({ path: '/a/b', method, peer, request: undefined, headers, deadlineMs })
   }
   const peer: Peer = { kind: 'tls', address: '2001:db8::1', port: 1 }
 
@@ -188,12 +186,12 @@ describe('what a call claims', () => {
     }
   })
 
-  test('a claim is over with its call or its deadline', () => {
+  test('a claim ends with its call, for the reason of that, or with its deadline', () => {
     const call = callOf(peer)
-    assert.equal(claimOf(call).isOver(1e15), false)
-    call.abort(new GrpcError('CANCELLED', 'gone'))
-    assert.equal(claimOf(call).isOver(0), true)
+    assert.equal(claimOf(call).endReason(1e15), undefined)
+    call.abort(gone)
+    assert.equal(claimOf(call).endReason(0), gone)
     const dated = claimOf(callOf(peer, {}, 5000))
-    assert.deepEqual([dated.isOver(4999), dated.isOver(5000)], [false, true])
+    assert.deepEqual([dated.endReason(4999), dated.endReason(5000)?.code], [undefined, 'DEADLINE_EXCEEDED'])
   })
 })

@@ -22,6 +22,8 @@ const CLASS_BOUNDS_MS: readonly number[] = [60_000, 5 * 60_000, 15 * 60_000, 60 
 const NO_CERTIFICATE = CLASS_BOUNDS_MS.length
 /** One turn in so many goes to the class that had none for longest, so that nobody waits for ever behind more urgent work. */
 const LONGEST_UNSERVED_EVERY = 4
+const WAITING = ['issuance', 'waiting'] as const
+const REFUSED = ['issuance', 'refused'] as const
 /** A sweep for work that nobody waits for looks at everything: not more often than this. */
 const SWEEP_EVERY_MS = 1000
 
@@ -66,8 +68,8 @@ export class Admission {
   /**
    * Does the work when its turn has come.
    *
-   * @throws GrpcError `RESOURCE_EXHAUSTED` at once when too much waits already, `DEADLINE_EXCEEDED` when nobody waits for
-   *   the work any more; whatever the work throws
+   * @throws GrpcError `RESOURCE_EXHAUSTED` at once when too much waits already, the reason why nobody waits
+   *   for the work any more; whatever the work throws
    */
   async run<T>(claim: SigningClaim, work: () => Promise<T>): Promise<T> {
     if (this.#inFlight < this.#options.maxInFlight && this.#waiting === 0) this.#inFlight += 1
@@ -86,7 +88,7 @@ export class Admission {
     if (!this.#hasRoom(claim, lane)) {
       this.#sweep(now)
       if (!this.#hasRoom(claim, lane)) {
-        this.#metrics.incrementCounter(['issuance', 'refused'])
+        this.#metrics.incrementCounter(REFUSED)
         throw new GrpcError(
           'RESOURCE_EXHAUSTED',
           `too much signing work is waiting (${this.#waiting} documents, ${lane.waitingOf(claim.caller)} of this caller): try again later`,
@@ -113,7 +115,8 @@ export class Admission {
     while (this.#inFlight < this.#options.maxInFlight) {
       const next = this.#takeNext()
       if (next === undefined) break
-      if (next.claim.isOver(now)) drop(next)
+      const reason = next.claim.endReason(now)
+      if (reason !== undefined) next.drop(reason)
       else {
         this.#inFlight += 1
         next.admit()
@@ -125,11 +128,13 @@ export class Admission {
   #takeNext(): WaitingWork | undefined {
     if (this.#waiting === 0) return undefined
     this.#turn += 1
-    const busy = this.#lanes.filter(lane => lane.size > 0)
-    const lane =
-      this.#turn % LONGEST_UNSERVED_EVERY === 0
-        ? busy.reduce((longest, other) => (other.servedAt < longest.servedAt ? other : longest))
-        : busy[0]!
+    const anyones = this.#turn % LONGEST_UNSERVED_EVERY === 0
+    let lane: Lane | undefined
+    for (const candidate of this.#lanes) {
+      if (candidate.size === 0) continue
+      if (lane === undefined || (anyones && candidate.servedAt < lane.servedAt)) lane = candidate
+    }
+    if (lane === undefined) return undefined
     this.#waiting -= 1
     lane.servedAt = this.#turn
     return lane.take()
@@ -140,21 +145,18 @@ export class Admission {
     if (nowMs - this.#sweptAtMs < SWEEP_EVERY_MS) return
     this.#sweptAtMs = nowMs
     for (const lane of this.#lanes) {
-      for (const gone of lane.removeWhere(({ claim }) => claim.isOver(nowMs))) {
-        this.#waiting -= 1
-        drop(gone)
-      }
+      this.#waiting -= lane.removeWhere(({ claim, drop }) => {
+        const reason = claim.endReason(nowMs)
+        if (reason !== undefined) drop(reason)
+        return reason !== undefined
+      })
     }
     this.#measure()
   }
 
   #measure(): void {
-    this.#metrics.setGauge(['issuance', 'waiting'], this.#waiting)
+    this.#metrics.setGauge(WAITING, this.#waiting)
   }
-}
-
-function drop(work: WaitingWork): void {
-  work.drop(new GrpcError('DEADLINE_EXCEEDED', 'the caller stopped waiting before its signing work was begun'))
 }
 
 function classOf({ certificateEndsMs }: SigningClaim, nowMs: number): number {

@@ -1,4 +1,4 @@
-import { addressKey, type Call } from '@plastron/runtime'
+import { addressKey, type Call, GrpcError } from '@plastron/runtime'
 
 /** Who asks for signing work, and how much time is left: what the work is ordered by. */
 export interface SigningClaim {
@@ -11,8 +11,8 @@ export interface SigningClaim {
    * work of the same caller. Absent: the caller did not say.
    */
   readonly documentEndsSeconds: number | undefined
-  /** Whether nobody waits for the work any more. */
-  isOver(nowMs: number): boolean
+  /** Why nobody waits for the work any more; undefined as long as somebody does. */
+  endReason(nowMs: number): GrpcError | undefined
 }
 
 /** The request header in which an agent says when the document ends that is to be replaced: seconds since 1970. */
@@ -27,7 +27,11 @@ export function claimOf(call: Call): SigningClaim {
     caller,
     certificateEndsMs: identity?.notAfter.getTime(),
     documentEndsSeconds: seconds(call.header(DOCUMENT_END_HEADER)[0]),
-    isOver: nowMs => call.endReason !== undefined || (call.deadline !== undefined && call.deadline.getTime() <= nowMs),
+    endReason: nowMs => {
+      if (call.endReason !== undefined || call.deadline === undefined || call.deadline.getTime() > nowMs)
+        return call.endReason
+      return new GrpcError('DEADLINE_EXCEEDED', 'the deadline passed before the signing work was begun')
+    },
   }
 }
 
