@@ -145,9 +145,9 @@ export class Admission {
     if (nowMs - this.#sweptAtMs < SWEEP_EVERY_MS) return
     this.#sweptAtMs = nowMs
     for (const lane of this.#lanes) {
-      this.#waiting -= lane.removeWhere(({ claim, drop }) => {
-        const reason = claim.endReason(nowMs)
-        if (reason !== undefined) drop(reason)
+      this.#waiting -= lane.removeWhere(work => {
+        const reason = work.claim.endReason(nowMs)
+        if (reason !== undefined) work.drop(reason)
         return reason !== undefined
       })
     }
