@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { DescMethod, DescService } from '@bufbuild/protobuf'
-import { Metadata } from '@grpc/grpc-js'
 import {
   agentV1,
   bundleV1,
@@ -32,10 +31,11 @@ const served: readonly DescService[] = [
   localauthorityV1.LocalAuthority,
   loggerV1.Logger,
   svidV1.SVID,
+  syncV1.Sync,
   trustdomainV1.TrustDomain,
 ]
 /** Not this server's, or not served yet: closed to everybody. */
-const closed: readonly DescService[] = [workload.SpiffeWorkloadAPI, reflectionV1.ServerReflection, syncV1.Sync]
+const closed: readonly DescService[] = [workload.SpiffeWorkloadAPI, reflectionV1.ServerReflection]
 
 /** Who may call what, from the rows SRV-API-020 to 024; SRV-API-025 is all the rest. */
 const rows: Readonly<Record<string, readonly string[]>> = {
@@ -48,6 +48,8 @@ const rows: Readonly<Record<string, readonly string[]>> = {
     'SVID/BatchNewX509SVID',
     'SVID/NewJWTSVID',
     'SVID/BatchNewWITSVID',
+    'Sync/Watch',
+    'Sync/GetPosition',
     'Bundle/GetFederatedBundle',
   ],
   admin: ['Bundle/GetFederatedBundle'],
@@ -156,7 +158,7 @@ function callOf(method: DescMethod, peer: Peer): Call {
     method,
     peer,
     request: undefined,
-    metadata: new Metadata(),
+    headers: {},
     deadlineMs: Number.POSITIVE_INFINITY,
   })
 }

@@ -107,6 +107,7 @@ export class Watcher implements AsyncIterableIterator<EncodedMessage> {
 
   /** The next message, when there is one. Only one reader may wait. */
   next(): Promise<IteratorResult<EncodedMessage, undefined>> {
+    if (this.#reader !== undefined) return Promise.reject(new Error('a stream has one reader'))
     const result = this.#take()
     if (result instanceof Error) return Promise.reject(result)
     if (result !== undefined) return Promise.resolve(result)
