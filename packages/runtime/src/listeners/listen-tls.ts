@@ -169,7 +169,7 @@ class Listener implements TlsListener {
       address = source.address
       place = this.#queue.enter(address)
       if (place === undefined) throw new ListenerError('ERR_PEER_TLS', 'there are too many unfinished handshakes')
-      raw.once('close', place.leave)
+      raw.once('close', () => place?.leave())
       await place.begins
       const { tls, ended } = await this.#handshake(raw)
       socket = tls

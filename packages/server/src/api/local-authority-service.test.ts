@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { bundleV1, localauthorityV1 } from '@plastron/api'
+import { bundleV1, localauthorityV1, loggerV1, types } from '@plastron/api'
 import { Certificate } from '@plastron/pki'
 import { statusOf, TestServer } from '../test-server.ts'
 
@@ -120,5 +120,39 @@ describe('LocalAuthority', () => {
       (await statusOf(server.connect().client(localauthorityV1.LocalAuthority).getX509AuthorityState({}))).code,
       'PERMISSION_DENIED',
     )
+  })
+
+  test('SRV-AUD-011 audit records name the authority that was meant, also when the call failed, and the level of the log', async () => {
+    await using server = await TestServer.start({ server: 'audit_log_enabled = true' })
+    const records = () =>
+      server.log.events.filter(({ message }) => message === 'API accessed').map(({ fields }) => fields)
+    const api = kindOf(server, 'JWT')
+    const first = (await api.state()).active?.authorityId ?? assert.fail()
+    assert.equal(records().at(-1)?.local_authority_id, undefined)
+    const second = (await api.prepare()).preparedAuthority?.authorityId ?? assert.fail()
+    await api.activate(second)
+    await api.taint(first)
+    await api.revoke(first)
+    await statusOf(api.revoke('unknown'))
+    assert.deepEqual(
+      records()
+        .slice(1)
+        .map(({ method, status, local_authority_id: id }) => [method, status, id]),
+      [
+        ['PrepareJWTAuthority', 'success', second],
+        ['ActivateJWTAuthority', 'success', second],
+        ['TaintJWTAuthority', 'success', first],
+        ['RevokeJWTAuthority', 'success', first],
+        ['RevokeJWTAuthority', 'error', 'unknown'],
+      ],
+    )
+    const upstream = server.client(localauthorityV1.LocalAuthority)
+    await statusOf(upstream.taintX509UpstreamAuthority({ subjectKeyId: 'abcd' }))
+    assert.deepEqual([records().at(-1)?.status, records().at(-1)?.subject_key_id], ['error', 'abcd'])
+    const logger = server.client(loggerV1.Logger)
+    await logger.setLogLevel({ newLevel: types.LogLevel.DEBUG })
+    assert.equal(records().at(-1)?.new_log_level, 'debug')
+    await logger.resetLogLevel({})
+    assert.equal(records().at(-1)?.launch_log_level, 'info')
   })
 })

@@ -1,5 +1,6 @@
 import { type loggerV1, types } from '@plastron/api'
 import { GrpcError, type Handlers, type LogLevel, type LogLevelControl } from '@plastron/runtime'
+import { audit } from './audit.ts'
 
 const { LogLevel: Level } = types
 
@@ -20,15 +21,17 @@ export function loggerHandlers(control: LogLevelControl): Handlers<typeof logger
     async getLogger() {
       return state()
     },
-    async setLogLevel({ newLevel }) {
+    async setLogLevel({ newLevel }, call) {
       const found = Object.entries(byName).find(([, level]) => level === newLevel)
       if (newLevel === Level.UNSPECIFIED)
         throw new GrpcError('INVALID_ARGUMENT', 'newLevel value cannot be LogLevel_UNSPECIFIED')
       if (found === undefined) throw new GrpcError('INVALID_ARGUMENT', `unknown log level ${newLevel}`)
+      audit(call, () => ({ new_log_level: found[0] }))
       control.setLevel(found[0] as LogLevel)
       return state()
     },
-    async resetLogLevel() {
+    async resetLogLevel(_request, call) {
+      audit(call, () => ({ launch_log_level: control.launchLevel }))
       control.resetLevel()
       return state()
     },
