@@ -2,6 +2,7 @@
 import { globSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { build, type Plugin } from 'esbuild'
+import { embeddedDescriptors } from './embedded-descriptors.ts'
 
 /** Native packages stay packages. */
 const external = ['koffi']
@@ -39,7 +40,7 @@ export async function bundleExecutables(root: string, folder: string): Promise<r
       charset: 'ascii',
       legalComments: 'linked',
       external,
-      plugins: [neighbours(root), englishOnly],
+      plugins: [neighbours(root), englishOnly, embeddedDescriptors],
       define: { 'import.meta.url': '__fileUrl' },
       banner: { js: "const __fileUrl=require('node:url').pathToFileURL(__filename).href;" },
       logLevel: 'warning',
