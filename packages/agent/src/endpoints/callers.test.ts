@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { Metadata } from '@grpc/grpc-js'
 import { workload } from '@plastron/api'
 import { Call, GrpcError, type PeerProcess, type UnixPeer } from '@plastron/runtime'
 import { FakeClock, recordingLogger } from '@plastron/runtime/testing'
@@ -29,7 +28,7 @@ function house(attest: WorkloadAttestor['attest'] = async () => [{ type: 'unix',
     method: workload.SpiffeWorkloadAPI.method.fetchX509SVID,
     peer,
     request: undefined,
-    metadata: new Metadata(),
+    headers: {},
     deadlineMs: Number.POSITIVE_INFINITY,
   })
   h.callers = new Callers({

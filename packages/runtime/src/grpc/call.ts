@@ -1,5 +1,5 @@
+import type { IncomingHttpHeaders } from 'node:http2'
 import type { DescMethod, Message } from '@bufbuild/protobuf'
-import type { Metadata } from '@grpc/grpc-js'
 import type { Peer } from '../listeners/peer.ts'
 import { GrpcError } from './grpc-error.ts'
 
@@ -26,7 +26,7 @@ export class Call {
   readonly peer: Peer
   /** The request of a unary or server-streaming call. Absent where requests are a stream. */
   readonly request: Message | undefined
-  readonly #metadata: Metadata
+  readonly #headers: IncomingHttpHeaders
   readonly #deadlineMs: number
   #values: Map<CallKey<unknown>, unknown> | undefined
   #controller: AbortController | undefined
@@ -39,14 +39,14 @@ export class Call {
     method: DescMethod
     peer: Peer
     request: Message | undefined
-    metadata: Metadata
+    headers: IncomingHttpHeaders
     deadlineMs: number
   }) {
     this.path = init.path
     this.method = init.method
     this.peer = init.peer
     this.request = init.request
-    this.#metadata = init.metadata
+    this.#headers = init.headers
     this.#deadlineMs = init.deadlineMs
   }
 
@@ -69,7 +69,9 @@ export class Call {
 
   /** Values of a metadata entry in the order they came; none if it is absent. Binary entries (`-bin`) are left out. */
   header(name: string): string[] {
-    return this.#metadata.get(name).filter(value => typeof value === 'string')
+    const value = this.#headers[name]
+    if (value === undefined || name.endsWith('-bin')) return []
+    return typeof value === 'string' ? [value] : [...value]
   }
 
   /** What an earlier interceptor left under the key. */

@@ -6,14 +6,25 @@ import type { Clock } from '../clock/clock.ts'
 export interface ConnectionRules {
   /** Age in milliseconds, give or take a tenth, after which a connection takes no new calls. Undefined: none. */
   readonly maxConnectionAgeMs: number | undefined
+  /** Time without a stream, in milliseconds, after which a connection ends. */
+  readonly maxIdleMs: number
   /** Time without a byte from the peer, in milliseconds, after which a connection with a lasting call is cut. */
   readonly maxSilenceMs: number
 }
 
-/** What a keeper knows about a connection. */
+/** What a keeper knows about a connection, and is told about it. */
+export interface KeptConnection {
+  /** A stream has begun; call the result once when it is closed. */
+  streamBegan(): () => void
+  /** A lasting call begins: from now on the age of its connection does not count, but its silence does. Returns how to say that it has ended. */
+  hold(): () => void
+}
+
 interface Kept {
   readonly socket: Duplex
-  session: Http2Session | undefined
+  readonly session: Http2Session
+  streams: number
+  idleSince: number
   /** Lasting calls that run on it. */
   lasting: number
   /** When it becomes too old, and after its GOAWAY, when it is cut. */
@@ -29,17 +40,18 @@ const MAX_AGE_GRACE_MS = 180_000
 /** Time between two looks at all connections. */
 const LOOK_MS = 1000
 const MAX_AGE = Buffer.from('max_age')
+const MAX_IDLE = Buffer.from('max_idle')
 
 /**
- * Ends connections by their age, with a GOAWAY and time for the calls that run, except while a lasting call runs on one: such a connection lives as
- * long as its peer gives signs of life. One look a second at all connections serves them all; a connection has no timer of its own, and without
+ * Ends connections that nobody uses, and connections by their age, with a GOAWAY and time for the calls that run, except while a lasting call runs
+ * on one: such a connection lives as long as its peer gives signs of life. One look a second at all connections serves them all; a connection has no timer of its own, and without
  * connections there is none at all.
  */
 export class ConnectionKeeper {
   readonly #rules: ConnectionRules
   readonly #clock: Clock
   readonly #random: () => number
-  readonly #kept = new Map<string, Kept>()
+  readonly #kept = new Set<Kept>()
   #looking: AbortController | undefined
 
   constructor(rules: ConnectionRules, clock: Clock, random: () => number = Math.random) {
@@ -49,40 +61,45 @@ export class ConnectionKeeper {
   }
 
   /** Takes note of a new connection until it closes. */
-  add(tag: string, socket: Duplex): void {
+  add(socket: Duplex, session: Http2Session): KeptConnection {
     const age = this.#rules.maxConnectionAgeMs ?? Number.POSITIVE_INFINITY
-    this.#kept.set(tag, {
+    const now = this.#clock.monotonic()
+    const kept: Kept = {
       socket,
-      session: undefined,
+      session,
+      streams: 0,
+      idleSince: now,
       lasting: 0,
-      dueAt: this.#clock.monotonic() + age * (0.9 + 0.2 * this.#random()),
+      dueAt: now + age * (0.9 + 0.2 * this.#random()),
       retired: false,
       bytes: 0,
       heardAt: 0,
-    })
+    }
+    this.#kept.add(kept)
     socket.once('close', () => {
-      this.#kept.delete(tag)
+      this.#kept.delete(kept)
       if (this.#kept.size === 0) this.#stopLooking()
     })
-    if (this.#rules.maxConnectionAgeMs !== undefined) this.#startLooking()
+    this.#startLooking()
+    const streamClosed = () => {
+      kept.streams -= 1
+      if (kept.streams === 0) kept.idleSince = this.#clock.monotonic()
+    }
+    return {
+      streamBegan: () => {
+        kept.streams += 1
+        return streamClosed
+      },
+      hold: () => this.#hold(kept),
+    }
   }
 
-  /** The HTTP/2 session of a connection. */
-  setSession(tag: string, session: Http2Session): void {
-    const kept = this.#kept.get(tag)
-    if (kept !== undefined) kept.session = session
-  }
-
-  /** A lasting call begins: from now on the age of its connection does not count, but its silence does. Returns how to say that it has ended. */
-  hold(tag: string): () => void {
-    const kept = this.#kept.get(tag)
-    if (kept === undefined) return () => undefined
+  #hold(kept: Kept): () => void {
     if (kept.lasting === 0) {
       kept.bytes = bytesRead(kept.socket)
       kept.heardAt = this.#clock.monotonic()
     }
     kept.lasting += 1
-    this.#startLooking()
     let held = true
     return () => {
       if (held) kept.lasting -= 1
@@ -93,7 +110,8 @@ export class ConnectionKeeper {
   #startLooking(): void {
     if (this.#looking !== undefined) return
     this.#looking = new AbortController()
-    const everyMs = Math.min(LOOK_MS, (this.#rules.maxConnectionAgeMs ?? LOOK_MS) / 10, this.#rules.maxSilenceMs / 10)
+    const { maxConnectionAgeMs = LOOK_MS, maxSilenceMs, maxIdleMs } = this.#rules
+    const everyMs = Math.min(LOOK_MS, maxConnectionAgeMs / 10, maxSilenceMs / 10, maxIdleMs / 10)
     void this.#clock.every(everyMs, () => this.#look(everyMs), this.#looking.signal)
   }
 
@@ -106,7 +124,7 @@ export class ConnectionKeeper {
     const now = this.#clock.monotonic()
     // A byte is noticed up to one look late, and the limit one look late: together never later than promised.
     const silent = now - this.#rules.maxSilenceMs + 2 * everyMs
-    for (const kept of this.#kept.values()) {
+    for (const kept of this.#kept) {
       if (kept.lasting > 0) {
         const bytes = bytesRead(kept.socket)
         if (bytes !== kept.bytes) {
@@ -115,19 +133,20 @@ export class ConnectionKeeper {
         } else if (kept.heardAt <= silent) kept.socket.destroy()
         if (!kept.retired) continue
       }
-      if (now >= kept.dueAt) this.#end(kept, now)
+      if (now >= kept.dueAt) this.#end(kept, now, MAX_AGE)
+      else if (kept.streams === 0 && now - kept.idleSince >= this.#rules.maxIdleMs) this.#end(kept, now, MAX_IDLE)
     }
   }
 
-  #end(kept: Kept, now: number): void {
+  #end(kept: Kept, now: number, reason: Buffer): void {
     const { session } = kept
-    if (kept.retired || session === undefined || session.closed || session.destroyed) {
+    if (kept.retired || session.closed || session.destroyed) {
       kept.socket.destroy()
       return
     }
     kept.retired = true
     kept.dueAt = now + MAX_AGE_GRACE_MS
-    session.goaway(constants.NGHTTP2_NO_ERROR, 2 ** 31 - 1, MAX_AGE)
+    session.goaway(constants.NGHTTP2_NO_ERROR, 2 ** 31 - 1, reason)
     session.close()
   }
 }

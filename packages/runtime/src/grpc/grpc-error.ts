@@ -1,6 +1,6 @@
 import { create, type DescMessage, fromBinary, type MessageShape, toBinary } from '@bufbuild/protobuf'
 import { type Any, anyUnpack } from '@bufbuild/protobuf/wkt'
-import { Metadata, type StatusObject } from '@grpc/grpc-js'
+import type { StatusObject } from '@grpc/grpc-js'
 import { rpc } from '@plastron/api'
 import { type GrpcCode, grpcCodeName, grpcCodes } from './status-code.ts'
 
@@ -51,20 +51,26 @@ export class GrpcError extends Error {
 /** What is said to a caller about an error that nobody foresaw: nothing about it. */
 export const INTERNAL_MESSAGE = 'internal error'
 
+/** A status on its way to a caller. */
+export interface StatusToSend {
+  readonly code: number
+  /** The message, well-formed Unicode. */
+  readonly details: string
+  /** A serialized google.rpc.Status, where there are typed details. */
+  readonly statusDetails?: Uint8Array | undefined
+}
+
 /**
  * The status that a handler's error is sent as. Only a {@link GrpcError} speaks for itself; everything else is `INTERNAL` without a word about
  * what happened, since its text was not written for strangers.
  */
-export function toStatus(error: unknown): { code: number; details: string; metadata: Metadata } {
-  const metadata = new Metadata()
-  if (!(error instanceof GrpcError)) return { code: grpcCodes.INTERNAL, details: INTERNAL_MESSAGE, metadata }
-  // grpc-js percent-encodes the text and throws on half of a surrogate pair.
+export function toStatus(error: unknown): StatusToSend {
+  if (!(error instanceof GrpcError)) return { code: grpcCodes.INTERNAL, details: INTERNAL_MESSAGE }
+  // Percent-encoding throws on half of a surrogate pair.
   const message = error.message.toWellFormed()
-  if (error.details.length > 0) {
-    const status = create(rpc.StatusSchema, { code: error.number, message, details: [...error.details] })
-    metadata.set(DETAILS_KEY, Buffer.from(toBinary(rpc.StatusSchema, status)))
-  }
-  return { code: error.number, details: message, metadata }
+  if (error.details.length === 0) return { code: error.number, details: message }
+  const status = create(rpc.StatusSchema, { code: error.number, message, details: [...error.details] })
+  return { code: error.number, details: message, statusDetails: toBinary(rpc.StatusSchema, status) }
 }
 
 /** The error that a client's call ends with, from the status that arrived. */

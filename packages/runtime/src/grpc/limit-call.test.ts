@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Metadata } from '@grpc/grpc-js'
 import { agentV1 } from '@plastron/api'
 import type { Peer, UnixPeer } from '../listeners/peer.ts'
 import { RateLimiter } from '../rate-limit/rate-limiter.ts'
@@ -10,7 +9,7 @@ import { addressKey, limitCall } from './limit-call.ts'
 
 function callFrom(peer: Peer, deadlineMs = Number.POSITIVE_INFINITY): Call {
   const method = agentV1.Agent.method.attestAgent
-  return new Call({ path: '/a/b', method, peer, request: undefined, metadata: new Metadata(), deadlineMs })
+  return new Call({ path: '/a/b', method, peer, request: undefined, headers: {}, deadlineMs })
 }
 const tcp = (address: string): Peer => ({ kind: 'tls', address, port: 1 })
 

@@ -1,98 +1,120 @@
+import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
 import type { DescMethod, Message } from '@bufbuild/protobuf'
-import type {
-  handleBidiStreamingCall,
-  handleClientStreamingCall,
-  handleServerStreamingCall,
-  handleUnaryCall,
-  Metadata,
-  ServerDuplexStream,
-  ServerWritableStream,
-  UntypedHandleCall,
-} from '@grpc/grpc-js'
 import type { Call } from './call.ts'
-import { toStatus } from './grpc-error.ts'
+import { Exchange } from './exchange.ts'
+import { GrpcError, toStatus } from './grpc-error.ts'
 import type { Interceptor } from './interceptor.ts'
-import { requestsOf } from './requests-of.ts'
+import { type RequestOptions, RequestStream, readSingle } from './request-reader.ts'
+import { serializer } from './service.ts'
+import { deadlineOf } from './timeout.ts'
 
-/** The side of a grpc-js call that is the same for every kind of method. */
-export interface RawCall {
-  metadata: Metadata
-  getPeer(): string
-  getDeadline(): Date | number
-  on(event: 'cancelled', listener: () => void): unknown
+/** What a call is opened with. */
+export interface CallInit {
+  readonly headers: IncomingHttpHeaders
+  /** Wall time in milliseconds; infinite for none. */
+  readonly deadlineMs: number
+  /** Absent where requests are a stream. */
+  readonly request: Message | undefined
 }
 
-/** What a server gives to the handlers of its methods. */
-export interface CallRunner {
-  /** Makes the call, registers it until {@link finish}, and ends it when its caller goes. */
-  open(method: DescMethod, raw: RawCall, request: Message | undefined): Call
+/** What a server gives to the handlers of its methods. `Context` is what it knows about the connection. */
+export interface CallRunner<Context> {
+  /** Makes the call and registers it until {@link finish}. */
+  open(method: DescMethod, context: Context, init: CallInit): Call
   finish(call: Call): void
   readonly intercept: Interceptor
+  /** Largest request in bytes. */
+  readonly maxRequestBytes: number
   /** Told about every error that no handler foresaw. */
   onUnexpected(error: unknown, call: Call): void
 }
 
 type Implementation = (input: unknown, call: Call) => unknown
 
-/** Turns a typed handler into the function that grpc-js calls. */
-export function toGrpcJs(method: DescMethod, handler: Implementation, runner: CallRunner): UntypedHandleCall {
-  switch (method.methodKind) {
-    case 'unary': {
-      const unary: handleUnaryCall<Message, unknown> = (raw, reply) => {
-        const answer = run(runner, method, raw, raw.request, async call => handler(raw.request, call))
-        answer.then(
-          value => reply(null, value),
-          error => reply(toStatus(error)),
-        )
-      }
-      return unary
+/** Serves one stream that carries a call of a method. `meter` is told the size of everything that arrives. */
+export type ServeStream<Context> = (
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  context: Context,
+  meter: (bytes: number) => void,
+) => void
+
+/** Turns a typed handler into the function that serves the streams of its method. */
+export function streamServer<Context>(
+  method: DescMethod,
+  handler: Implementation,
+  runner: CallRunner<Context>,
+): ServeStream<Context> {
+  const serialize = serializer(method.output)
+  const answersMany = method.methodKind === 'server_streaming' || method.methodKind === 'bidi_streaming'
+  const asksMany = method.methodKind === 'client_streaming' || method.methodKind === 'bidi_streaming'
+
+  return (stream, headers, context, meter) => {
+    const exchange = new Exchange(stream)
+    let call: Call | undefined
+    let deadlineMs: number
+    try {
+      deadlineMs = deadlineOf(headers['grpc-timeout'], Date.now())
+    } catch (error) {
+      exchange.end(toStatus(error))
+      return
     }
-    case 'client_streaming': {
-      const clientStreaming: handleClientStreamingCall<Message, unknown> = (raw, reply) => {
-        const answer = run(runner, method, raw, undefined, async call => handler(requestsOf(raw, call), call))
-        answer.then(
-          value => reply(null, value),
-          error => reply(toStatus(error)),
-        )
-      }
-      return clientStreaming
+    const timer = Number.isFinite(deadlineMs) && setTimeout(pass, deadlineMs - Date.now())
+    function pass(): void {
+      const reason = new GrpcError('DEADLINE_EXCEEDED', 'the deadline of the call has passed')
+      exchange.end(toStatus(reason))
+      call?.abort(reason)
     }
-    case 'server_streaming': {
-      const serverStreaming: handleServerStreamingCall<Message, unknown> = raw => {
-        const end = run(runner, method, raw, raw.request, call =>
-          send(raw, handler(raw.request, call) as AsyncIterable<unknown>, call),
-        )
-        end.then(
-          () => raw.end(),
-          error => raw.emit('error', toStatus(error)),
-        )
+    stream.once('close', () => {
+      if (timer) clearTimeout(timer)
+      // Also said after every call that has ended well, which is not open any more.
+      call?.abortByCaller(Date.now())
+    })
+
+    const fail = (error: unknown) => exchange.end(toStatus(error))
+    const start = (request: Message | undefined, input: unknown) => {
+      if (exchange.isOver) return
+      const handle = async (opened: Call): Promise<Uint8Array | undefined> => {
+        if (!answersMany) return serialize(await handler(input, opened))
+        await send(exchange, handler(input, opened) as AsyncIterable<unknown>, opened, serialize)
+        return undefined
       }
-      return serverStreaming
+      const opened = runner.open(method, context, { headers, deadlineMs, request })
+      call = opened
+      run(runner, opened, handle).then(
+        answer => {
+          call = undefined
+          if (answer === undefined) exchange.end()
+          else exchange.answer(answer)
+        },
+        error => {
+          call = undefined
+          fail(error)
+        },
+      )
     }
-    case 'bidi_streaming': {
-      const bidiStreaming: handleBidiStreamingCall<Message, unknown> = raw => {
-        const end = run(runner, method, raw, undefined, call =>
-          send(raw, handler(requestsOf(raw, call), call) as AsyncIterable<unknown>, call),
-        )
-        end.then(
-          () => raw.end(),
-          error => raw.emit('error', toStatus(error)),
-        )
-      }
-      return bidiStreaming
+
+    const options: RequestOptions = {
+      schema: method.input,
+      encoding: headerText(headers['grpc-encoding']),
+      maxBytes: runner.maxRequestBytes,
+      meter,
     }
+    if (asksMany) start(undefined, new RequestStream(stream, options, () => call))
+    else readSingle(stream, options, request => start(request, request), fail)
   }
 }
 
+function headerText(value: string | string[] | undefined): string | undefined {
+  return typeof value === 'string' ? value : undefined
+}
+
 /** Runs a call through the interceptors and gives back what the handler answered, or throws what the caller is to hear. */
-async function run<T>(
-  runner: CallRunner,
-  method: DescMethod,
-  raw: RawCall,
-  request: Message | undefined,
+async function run<Context, T>(
+  runner: CallRunner<Context>,
+  call: Call,
   handle: (call: Call) => Promise<T>,
 ): Promise<T> {
-  const call = runner.open(method, raw, request)
   try {
     let answer: { value: T } | undefined
     await runner.intercept(call, async () => {
@@ -113,9 +135,10 @@ async function run<T>(
 
 /** Sends what the handler yields, one message at a time: the next is asked for when the last one has been taken by the socket. */
 async function send(
-  raw: ServerWritableStream<Message, unknown> | ServerDuplexStream<Message, unknown>,
+  exchange: Exchange,
   messages: AsyncIterable<unknown>,
   call: Call,
+  serialize: (value: unknown) => Uint8Array,
 ): Promise<void> {
   const iterator = messages[Symbol.asyncIterator]()
   let finished = false
@@ -131,7 +154,7 @@ async function send(
         finished = true
         break
       }
-      await call.untilEnded(new Promise<void>(resolve => raw.write(next.value, () => resolve())))
+      await call.untilEnded(new Promise<void>(resolve => exchange.send(serialize(next.value), resolve)))
     }
     if (call.endReason) throw call.endReason
   } finally {

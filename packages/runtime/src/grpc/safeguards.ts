@@ -1,4 +1,4 @@
-import type { ServerOptions } from '@grpc/grpc-js'
+import type { ServerOptions } from 'node:http2'
 
 /** The bounds of a {@link GrpcServer}. Everything has a default; nothing is without a bound unless its comment says so. */
 export interface Safeguards {
@@ -29,10 +29,6 @@ export interface Safeguards {
   readonly maxConnectionAgeMs: number | undefined
   /** A connection with a lasting call whose peer sends not one byte for this many milliseconds, thus no PING, is cut by then. Default 30 s. */
   readonly maxSilenceMs: number
-  /** Time without a sign of life after which a PING is sent. Default: none, which is right for Unix sockets. */
-  readonly keepaliveMs: number | undefined
-  /** Time for the answer to a PING. Default 20 s. */
-  readonly keepaliveTimeoutMs: number
 }
 
 /** A data frame below this size is charged to the tiny frames of its connection, unless it is among the first {@link FREE_TINY_FRAMES} of its call. */
@@ -54,36 +50,24 @@ export const defaultSafeguards: Safeguards = {
   maxIdleMs: 10 * 60_000,
   maxConnectionAgeMs: undefined,
   maxSilenceMs: 30_000,
-  keepaliveMs: undefined,
-  keepaliveTimeoutMs: 20_000,
 }
 
-/**
- * The part of the safeguards that grpc-js has options for. Everything is set, so that no default of the library's is in force. The age of
- * connections is not among them: grpc-js can exempt none.
- */
-export function grpcServerOptions(limits: Safeguards): ServerOptions {
-  return {
-    'grpc.max_receive_message_length': limits.maxRequestBytes,
-    // Answers to lists have no bound of their own: whoever may list asks for pages.
-    'grpc.max_send_message_length': -1,
-    'grpc.max_concurrent_streams': limits.maxStreamsPerConnection,
-    'grpc-node.max_session_memory': limits.maxSessionMemoryMiB,
-    'grpc.max_connection_idle_ms': limits.maxIdleMs,
-    'grpc.enable_channelz': 0,
-    'grpc.keepalive_timeout_ms': limits.keepaliveTimeoutMs,
-    ...(limits.keepaliveMs === undefined ? {} : { 'grpc.keepalive_time_ms': limits.keepaliveMs }),
-  }
+/** Node 24 knows these; the types do not yet. */
+interface Http2Options extends ServerOptions {
+  readonly maxOutstandingPings: number
+  readonly streamResetBurst: number
+  readonly streamResetRate: number
 }
 
-/** The part of the safeguards that belongs to Node's HTTP/2 and that grpc-js has no option for. */
-export function http2ServerOptions(limits: Safeguards): Record<string, unknown> {
+/** The part of the safeguards that Node's HTTP/2 enforces. Everything is set, so that no default of Node's is in force. */
+export function http2Options(limits: Safeguards): Http2Options {
   return {
     settings: {
       enablePush: false,
       maxConcurrentStreams: limits.maxStreamsPerConnection,
       maxHeaderListSize: limits.maxHeaderBytes,
     },
+    maxSessionMemory: limits.maxSessionMemoryMiB,
     maxHeaderListPairs: limits.maxHeaders,
     maxSettings: 32,
     maxOutstandingPings: 4,

@@ -1,18 +1,17 @@
+import { performServerHandshake, type ServerHttp2Session } from 'node:http2'
 import type { Duplex } from 'node:stream'
-import type { DescMethod, DescService, Message } from '@bufbuild/protobuf'
-import { type ConnectionInjector, Server, type UntypedHandleCall } from '@grpc/grpc-js'
+import type { DescMethod, DescService } from '@bufbuild/protobuf'
 import type { Clock } from '../clock/clock.ts'
 import { systemClock } from '../clock/system-clock.ts'
 import type { Peer } from '../listeners/peer.ts'
 import { Call } from './call.ts'
-import { ConnectionKeeper } from './connection-keeper.ts'
-import { installGate } from './gate.ts'
+import { ConnectionKeeper, type KeptConnection } from './connection-keeper.ts'
+import { admitStream, TinyFrameMeter } from './gate.ts'
 import { GrpcError } from './grpc-error.ts'
-import { injectorWithHttp2 } from './grpc-js-internals.ts'
 import { composeInterceptors, type Interceptor } from './interceptor.ts'
-import { type CallRunner, type RawCall, toGrpcJs } from './run-call.ts'
-import { defaultSafeguards, grpcServerOptions, http2ServerOptions, type Safeguards } from './safeguards.ts'
-import { type Handlers, methodDefinition, methodPath } from './service.ts'
+import { type CallInit, type CallRunner, type ServeStream, streamServer } from './run-call.ts'
+import { defaultSafeguards, http2Options, type Safeguards } from './safeguards.ts'
+import { type Handlers, methodPath } from './service.ts'
 
 /** Options of a {@link GrpcServer}. */
 export interface GrpcServerOptions {
@@ -34,23 +33,25 @@ export interface GrpcServerOptions {
 /** How long a peer may take to close its half of a connection that we have ended. */
 const LINGER_MS = 1000
 
-let lastTag = 0
+/** A connection and who is behind it. */
+interface Connection {
+  readonly peer: Peer
+  readonly kept: KeptConnection
+}
 
 /**
- * A gRPC server without a port of its own: listeners hand it connections whose peer they have established. A call on a connection whose peer is
- * not known is refused.
+ * A gRPC server (gRPC over HTTP/2) without a port of its own: listeners hand it connections whose peer they have established, and every call of a
+ * connection is that peer's. It stands on node:http2 itself: a library between them was measured to double what a small call costs
+ * (`node bench/grpc-overhead.ts`).
  */
 export class GrpcServer implements AsyncDisposable {
   /** The bounds in force. */
   readonly safeguards: Safeguards
-  readonly #server: Server
-  readonly #injector: ConnectionInjector
-  readonly #paths = new Set<string>()
-  /** Who is behind each connection, by the tag that its socket carries in place of an address. */
-  readonly #peers = new Map<string, Peer>()
-  readonly #connections = new Set<Duplex>()
+  /** What serves the streams of each method, by path. */
+  readonly #methods = new Map<string, ServeStream<Connection>>()
+  readonly #connections = new Map<Duplex, ServerHttp2Session>()
   readonly #calls = new Set<Call>()
-  readonly #runner: CallRunner
+  readonly #runner: CallRunner<Connection>
   readonly #keeper: ConnectionKeeper
   readonly #lastingMethods: ReadonlySet<DescMethod>
   /** How to say that a lasting call has ended. */
@@ -61,17 +62,13 @@ export class GrpcServer implements AsyncDisposable {
   /** Serves nothing before services and connections are handed to it. */
   constructor(options: GrpcServerOptions = {}) {
     this.safeguards = { ...defaultSafeguards, ...options.safeguards }
-    this.#server = new Server(grpcServerOptions(this.safeguards))
-    const { injector, http2Server } = injectorWithHttp2(this.#server, http2ServerOptions(this.safeguards))
-    this.#injector = injector
-    installGate(http2Server, this.safeguards, path => this.#paths.has(path))
     this.#keeper = new ConnectionKeeper(this.safeguards, options.clock ?? systemClock)
     this.#lastingMethods = new Set(options.lastingMethods)
-    http2Server.on('session', session => this.#keeper.setSession(session.socket.remoteAddress ?? '', session))
     this.#runner = {
-      open: (method, raw, request) => this.#open(method, raw, request),
+      open: (method, connection, init) => this.#open(method, connection, init),
       finish: call => this.#finish(call),
       intercept: composeInterceptors(options.interceptors ?? []),
+      maxRequestBytes: this.safeguards.maxRequestBytes,
       onUnexpected: (error, call) => {
         if (!(error instanceof GrpcError)) options.onUnexpectedError?.(error, call)
       },
@@ -80,19 +77,12 @@ export class GrpcServer implements AsyncDisposable {
 
   /** Serves a service. Methods without a handler answer `UNIMPLEMENTED`, like services that were not added. */
   add<S extends DescService>(service: S, handlers: Handlers<S>): this {
-    const implementation: Record<string, UntypedHandleCall> = {}
     for (const method of service.methods) {
       const handler = handlers[method.localName as keyof typeof handlers] as
         | ((input: unknown, call: Call) => unknown)
         | undefined
-      if (!handler) continue
-      implementation[method.localName] = toGrpcJs(method, handler.bind(handlers), this.#runner)
+      if (handler) this.#methods.set(methodPath(method), streamServer(method, handler.bind(handlers), this.#runner))
     }
-    const methods = service.methods.filter(method => implementation[method.localName])
-    if (methods.length === 0) return this
-    const definitions = methods.map(method => [method.localName, methodDefinition(method)] as const)
-    this.#server.addService(Object.fromEntries(definitions), implementation)
-    for (const [, { path }] of definitions) this.#paths.add(path)
     return this
   }
 
@@ -103,29 +93,31 @@ export class GrpcServer implements AsyncDisposable {
    */
   accept(connection: Duplex, peer: Peer): void {
     connection.on('error', () => connection.destroy())
-    if (this.#stopping) {
+    if (this.#stopping || connection.destroyed) {
       connection.destroy()
       return
     }
-    lastTag += 1
-    const tag = `connection-${lastTag}`
-    // grpc-js passes on nothing else of the socket to a call: its address becomes the key to the peer.
-    Object.defineProperty(connection, 'remoteAddress', { value: tag })
-    Object.defineProperty(connection, 'remotePort', { value: undefined })
-    this.#peers.set(tag, peer)
-    this.#connections.add(connection)
+    const session = performServerHandshake(connection, http2Options(this.safeguards))
+    this.#connections.set(connection, session)
     // A session that has ended says so and waits for the peer to agree, which a peer that wants to keep the place never does.
     connection.once('finish', () => {
       const timer = setTimeout(() => connection.destroy(), LINGER_MS)
       connection.once('close', () => clearTimeout(timer))
     })
     connection.once('close', () => {
-      this.#peers.delete(tag)
       this.#connections.delete(connection)
       if (this.#connections.size === 0) this.#drained?.()
     })
-    this.#keeper.add(tag, connection)
-    this.#injector.injectConnection(connection)
+    const kept = this.#keeper.add(connection, session)
+    const bound: Connection = { peer, kept }
+    const meter = new TinyFrameMeter(this.safeguards, session)
+    session.on('error', () => connection.destroy())
+    session.on('stream', (stream, headers) => {
+      const serve = admitStream(stream, headers, this.#methods)
+      if (serve === undefined) return
+      stream.once('close', kept.streamBegan())
+      serve(stream, headers, bound, meter.ofStream())
+    })
   }
 
   /** Connections open now. */
@@ -157,13 +149,13 @@ export class GrpcServer implements AsyncDisposable {
   async #stop(grace: AbortSignal): Promise<void> {
     const reason = new GrpcError('UNAVAILABLE', 'the server is stopping')
     for (const call of this.#calls) if (call.method.methodKind !== 'unary') call.abort(reason)
-    this.#injector.destroy()
+    for (const session of this.#connections.values()) session.close()
     if (this.#connections.size > 0) {
       const cut = () => {
         for (const call of this.#calls) call.abort(reason)
         // One turn, so that the statuses of the calls that end now still leave.
         setImmediate(() => {
-          for (const connection of this.#connections) connection.destroy()
+          for (const connection of this.#connections.keys()) connection.destroy()
         })
       }
       const drained = new Promise<void>(resolve => {
@@ -176,24 +168,10 @@ export class GrpcServer implements AsyncDisposable {
     }
   }
 
-  #open(method: DescMethod, raw: RawCall, request: Message | undefined): Call {
-    const peer = this.#peers.get(raw.getPeer())
-    if (!peer) throw new GrpcError('UNAUTHENTICATED', 'the caller of this connection is not known')
-    const deadline = raw.getDeadline()
-    const call = new Call({
-      path: methodPath(method),
-      method,
-      peer,
-      request,
-      metadata: raw.metadata,
-      deadlineMs: typeof deadline === 'number' ? deadline : deadline.getTime(),
-    })
+  #open(method: DescMethod, { peer, kept }: Connection, init: CallInit): Call {
+    const call = new Call({ path: methodPath(method), method, peer, ...init })
     this.#calls.add(call)
-    if (this.#lastingMethods.has(method)) this.#lastingCalls.set(call, this.#keeper.hold(raw.getPeer()))
-    // Also said after every call that has ended well.
-    raw.on('cancelled', () => {
-      if (this.#calls.has(call)) call.abortByCaller(Date.now())
-    })
+    if (this.#lastingMethods.has(method)) this.#lastingCalls.set(call, kept.hold())
     if (this.#stopping && method.methodKind !== 'unary')
       call.abort(new GrpcError('UNAVAILABLE', 'the server is stopping'))
     return call

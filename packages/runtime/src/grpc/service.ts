@@ -79,7 +79,8 @@ export function methodDefinition<M extends DescMethod>(
   }
 }
 
-function serializer(schema: DescMessage): (value: unknown) => Buffer {
+/** How a method's answers become bytes. */
+export function serializer(schema: DescMessage): (value: unknown) => Buffer {
   return value => {
     if (value instanceof EncodedMessage) return asBuffer(value.bytes)
     return asBuffer(toBinary(schema, create(schema, value as MessageInitShape<DescMessage>)))

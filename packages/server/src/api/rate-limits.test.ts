@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { create, type DescMethod, type Message } from '@bufbuild/protobuf'
-import { Metadata } from '@grpc/grpc-js'
 import { agentV1, bundleV1, entryV1, svidV1, workload } from '@plastron/api'
 import { Call, GrpcError, methodPath, type Peer } from '@plastron/runtime'
 import { FakeClock } from '@plastron/runtime/testing'
@@ -24,7 +23,7 @@ function limiter(options: { attestation?: boolean; signing?: boolean } = {}) {
         method,
         peer: wish.peer ?? tlsPeer(undefined),
         request: wish.request,
-        metadata: new Metadata(),
+        headers: {},
         deadlineMs: wish.deadlineMs ?? Number.POSITIVE_INFINITY,
       }),
       async () => {},

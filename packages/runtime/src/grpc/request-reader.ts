@@ -1,0 +1,161 @@
+import type { ServerHttp2Stream } from 'node:http2'
+import { type DescMessage, fromBinary, type Message } from '@bufbuild/protobuf'
+import type { Call } from './call.ts'
+import { GrpcError } from './grpc-error.ts'
+import { FrameReader, inflated, type MessageFrame } from './message-frames.ts'
+
+/** How the requests of a call are read. */
+export interface RequestOptions {
+  readonly schema: DescMessage
+  /** The call's `grpc-encoding`. */
+  readonly encoding: string | undefined
+  readonly maxBytes: number
+  /** Told the size of everything that arrives. */
+  readonly meter: (bytes: number) => void
+}
+
+/**
+ * Reads the one request of a call. Calls exactly one of the two, once the caller has said that nothing follows, or that it is not to be read.
+ */
+export function readSingle(
+  stream: ServerHttp2Stream,
+  options: RequestOptions,
+  done: (request: Message) => void,
+  failed: (error: unknown) => void,
+): void {
+  const frames = new FrameReader(options.maxBytes)
+  let only: MessageFrame | undefined
+  let settled = false
+  const fail = (error: unknown) => {
+    if (settled) return
+    settled = true
+    failed(error)
+  }
+  stream.on('data', (chunk: Buffer) => {
+    options.meter(chunk.length)
+    if (settled) return
+    try {
+      frames.push(chunk, frame => {
+        if (only !== undefined) throw new GrpcError('UNIMPLEMENTED', 'more than one request where one belongs')
+        only = frame
+      })
+    } catch (error) {
+      fail(error)
+    }
+  })
+  stream.once('end', () => {
+    if (settled) return
+    if (frames.isInside) return fail(new GrpcError('INTERNAL', 'the request is cut off'))
+    if (only === undefined) return fail(new GrpcError('UNIMPLEMENTED', 'no request where one belongs'))
+    settled = true
+    if (only.compressed) {
+      void inflated(only.bytes, options.encoding, options.maxBytes)
+        .then(bytes => decode(options.schema, bytes))
+        .then(done, failed)
+      return
+    }
+    let request: Message
+    try {
+      request = decode(options.schema, only.bytes)
+    } catch (error) {
+      return failed(error)
+    }
+    done(request)
+  })
+}
+
+function decode(schema: DescMessage, bytes: Uint8Array): Message {
+  try {
+    return fromBinary(schema, bytes)
+  } catch (cause) {
+    throw new GrpcError('INTERNAL', `the request is not a ${schema.typeName}`, { cause })
+  }
+}
+
+type Step = IteratorResult<Message, undefined>
+
+const DONE: Step = { done: true, value: undefined }
+
+/**
+ * The requests of a streaming call, one at a time, read from the socket only as they are asked for. Leaving the loop early leaves the call open for
+ * its answer.
+ */
+export class RequestStream implements AsyncIterable<Message>, AsyncIterator<Message, undefined> {
+  readonly #stream: ServerHttp2Stream
+  readonly #options: RequestOptions
+  readonly #frames: FrameReader
+  readonly #call: () => Call | undefined
+  readonly #queue: MessageFrame[] = []
+  #waiting: PromiseWithResolvers<Step> | undefined
+  /** Set once no more requests come. */
+  #end: { readonly error?: unknown } | undefined
+
+  /** @param call the call, for the reason of its end */
+  constructor(stream: ServerHttp2Stream, options: RequestOptions, call: () => Call | undefined) {
+    this.#stream = stream
+    this.#options = options
+    this.#frames = new FrameReader(options.maxBytes)
+    this.#call = call
+    stream.on('data', (chunk: Buffer) => this.#take(chunk))
+    stream.once('end', () =>
+      this.#finish(this.#frames.isInside ? { error: new GrpcError('INTERNAL', 'a request is cut off') } : {}),
+    )
+    stream.once('close', () => this.#finish({ error: new GrpcError('CANCELLED', 'the caller has gone') }))
+    stream.pause()
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<Message, undefined> {
+    return this
+  }
+
+  async next(): Promise<Step> {
+    const frame = this.#queue.shift()
+    if (frame !== undefined) return { done: false, value: await this.#message(frame) }
+    if (this.#end !== undefined) return this.#ended()
+    this.#waiting ??= Promise.withResolvers<Step>()
+    this.#stream.resume()
+    return this.#waiting.promise
+  }
+
+  return(): Promise<Step> {
+    this.#queue.length = 0
+    this.#finish({})
+    return Promise.resolve(DONE)
+  }
+
+  #take(chunk: Buffer): void {
+    this.#options.meter(chunk.length)
+    if (this.#end !== undefined) return
+    try {
+      this.#frames.push(chunk, frame => this.#queue.push(frame))
+    } catch (error) {
+      this.#finish({ error })
+      return
+    }
+    const frame = this.#waiting && this.#queue.shift()
+    if (this.#waiting === undefined || frame === undefined) {
+      if (this.#queue.length > 0) this.#stream.pause()
+      return
+    }
+    this.#stream.pause()
+    this.#waiting.resolve(this.#message(frame).then(value => ({ done: false, value })))
+    this.#waiting = undefined
+  }
+
+  async #message({ compressed, bytes }: MessageFrame): Promise<Message> {
+    const { schema, encoding, maxBytes } = this.#options
+    return decode(schema, compressed ? await inflated(bytes, encoding, maxBytes) : bytes)
+  }
+
+  #finish(end: { readonly error?: unknown }): void {
+    if (this.#end !== undefined) return
+    this.#end = end
+    this.#waiting?.resolve(this.#ended())
+    this.#waiting = undefined
+  }
+
+  #ended(): Promise<Step> {
+    const reason = this.#call()?.endReason ?? this.#end?.error
+    return reason === undefined ? Promise.resolve(DONE) : Promise.reject(reason)
+  }
+}
