@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdir, rename, rmdir } from 'node:fs/promises'
+import { mkdir, rename, rmdir, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
@@ -195,6 +195,22 @@ describe('a whole server', () => {
     await rmdir(keys)
     await rename(`${keys}.away`, keys)
     await become(200)
+  })
+
+  test('a damaged record of the history is told to the operator', async () => {
+    await using folder = await tempFolder()
+    const told = (server: TestServer) =>
+      server.log.events.filter(({ message }) => message.startsWith('The database begins a new history'))
+    {
+      await using server = await TestServer.start({ folder: folder.path })
+      assert.equal(told(server).length, 0)
+    }
+    await writeFile(join(folder.path, 'datastore.sqlite3.history'), 'damaged')
+    await using server = await TestServer.start({ folder: folder.path })
+    const [line, ...more] = told(server)
+    assert.equal(line?.level, 'warn')
+    assert.match(String(line.fields.reason), /datastore\.sqlite3\.history cannot be read/)
+    assert.deepEqual(more, [])
   })
 
   test('a second server does not start on the folder of one that runs', async () => {

@@ -48,6 +48,7 @@ import { SyncHub } from './sync/index.ts'
 
 /** What a server is lent by the program that runs it. */
 export interface ServerHost {
+  /** Where the server tells what happens; its level is what the logger service changes. */
   readonly log: Logger & LogLevelControl
   /** Of the program. */
   readonly version: string
@@ -72,6 +73,7 @@ const graceMs = 5_000
 /** A trust domain cannot be served with this state. */
 export class ServerStartError extends Error {
   override readonly name = 'ServerStartError'
+  /** The same for every state that cannot be served; the message says which. */
   readonly code = 'ERR_SERVER_STATE'
 }
 
@@ -119,6 +121,8 @@ export async function startServer(config: ServerConfig, host: ServerHost): Promi
       thread: host.datastoreThread,
       now: () => clock.now(),
       onUnreadable: row => datastoreLog.error('A stored row cannot be read and is left out', { row }),
+      onNewHistory: reason =>
+        datastoreLog.warn('The database begins a new history: every agent is sent everything anew', { reason }),
     }),
   )
   if (datastore.backedUpTo !== undefined)

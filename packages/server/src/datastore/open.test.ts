@@ -243,6 +243,7 @@ describe('the history of a database', () => {
     await house.close()
     await house.open()
     assert.equal(await history(), first, 'restarted')
+    assert.deepEqual(house.newHistories, [], 'a new database and a restart are told to nobody')
     await house.close()
 
     cpSync(copy, house.path)
@@ -267,6 +268,26 @@ describe('the history of a database', () => {
     writeFileSync(historyPath(house.path), '{"history":')
     await house.open()
     assert.equal(new Set([first, restored, moved, await history()]).size, 4, 'a cut record')
+    const [older, otherFile, missing, damaged, ...more] = house.newHistories
+    assert.match(older ?? '', /^it has 1 changes and 2 were served/)
+    assert.match(otherFile ?? '', /another file/)
+    assert.match(missing ?? '', /^there is no .*\.history/)
+    assert.match(damaged ?? '', /\.history cannot be read/)
+    assert.deepEqual(more, [])
+    await house.close()
+    await house.open()
+    assert.equal(house.newHistories.length, 4, 'it was written anew and is good')
+  })
+
+  test('a database that lost its content is no new one, also when the record outside is damaged', async () => {
+    await using house = await openTestDatastore()
+    await house.store.entries.create([newEntry()])
+    await house.close()
+    for (const suffix of ['', '-wal', '-shm']) rmSync(house.path + suffix, { force: true })
+    writeFileSync(house.path, '')
+    await assert.rejects(house.open(), { code: 'ERR_DATASTORE_CORRUPT', message: /is empty, but 1 changes were made/ })
+    writeFileSync(historyPath(house.path), 'damaged')
+    await assert.rejects(house.open(), { code: 'ERR_DATASTORE_CORRUPT', message: /is empty, but it was in use/ })
   })
 
   test('a process that was killed keeps its history: the number outside may lag, never lead', async () => {

@@ -9,6 +9,8 @@ export class TestDatastore implements AsyncDisposable {
   readonly folder: string
   readonly path: string
   readonly unreadable: string[] = []
+  /** Why new histories began. */
+  readonly newHistories: string[] = []
   /** Seconds since 1970. */
   now = 1_800_000_000
   #store: SqliteDatastore | undefined
@@ -29,6 +31,7 @@ export class TestDatastore implements AsyncDisposable {
       now: () => new Date(this.now * 1000),
       busyTimeoutMs,
       onUnreadable: row => this.unreadable.push(row),
+      onNewHistory: reason => this.newHistories.push(reason),
     })
     return this.#store
   }

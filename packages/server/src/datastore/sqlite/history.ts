@@ -17,16 +17,16 @@ export function historyPath(path: string): string {
   return `${path}.history`
 }
 
-/** Reads the file; undefined when there is none or when it cannot be understood. */
-export function readHistoryFile(path: string): HistoryFile | undefined {
+/** Reads the file; undefined when there is none, `damaged` when it is there and cannot be understood. */
+export function readHistoryFile(path: string): HistoryFile | 'damaged' | undefined {
   try {
     const value = JSON.parse(readFileSync(historyPath(path), 'utf8')) as Partial<Record<keyof HistoryFile, unknown>>
     if (typeof value.history !== 'string' || typeof value.number !== 'number' || typeof value.inode !== 'number') {
-      return undefined
+      return 'damaged'
     }
     return { history: value.history, number: value.number, inode: value.inode }
-  } catch {
-    return undefined
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT' ? undefined : 'damaged'
   }
 }
 
@@ -44,19 +44,40 @@ export function writeHistoryFile(path: string, history: string, number: number):
   renameSync(`${target}.new`, target)
 }
 
+/** The history of a database, and why it is a new one if it is. That a new database has one needs no reason. */
+export interface SettledHistory {
+  readonly history: string
+  readonly newBecause: string | undefined
+}
+
 /** Keeps the history of a database, or begins a new one when the database is not the one that was served last. */
-export function settleHistory(path: string, database: DatabaseSync, outside: HistoryFile | undefined): string {
+export function settleHistory(
+  path: string,
+  database: DatabaseSync,
+  outside: ReturnType<typeof readHistoryFile>,
+): SettledHistory {
   const state = database.prepare('select history, number from state where id = 1').get() as {
     history: string
     number: number
   }
-  const same =
-    outside !== undefined &&
-    outside.history === state.history &&
-    outside.number <= state.number &&
-    outside.inode === statSync(path).ino
-  const history = same ? state.history : randomUUID()
-  if (!same) database.prepare('update state set history = ? where id = 1').run(history)
+  const why = whyAnother(path, state, outside)
+  const history = why === undefined ? state.history : randomUUID()
+  if (why !== undefined) database.prepare('update state set history = ? where id = 1').run(history)
   writeHistoryFile(path, history, state.number)
-  return history
+  return { history, newBecause: state.number === 0 && outside !== 'damaged' ? undefined : why }
+}
+
+function whyAnother(
+  path: string,
+  state: { readonly history: string; readonly number: number },
+  outside: ReturnType<typeof readHistoryFile>,
+): string | undefined {
+  if (outside === undefined) return `there is no ${historyPath(path)}, which knows the database that was served last`
+  if (outside === 'damaged')
+    return `${historyPath(path)} cannot be read, which knows the database that was served last; it is written anew`
+  if (outside.history !== state.history) return 'it is another database than was served last'
+  if (outside.number > state.number)
+    return `it has ${state.number} changes and ${outside.number} were served: an older copy was put in its place`
+  if (outside.inode !== statSync(path).ino) return 'it is another file than was served last'
+  return undefined
 }

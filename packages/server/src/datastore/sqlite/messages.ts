@@ -28,7 +28,12 @@ type PlainReply =
 
 /** From the worker. */
 export type FromWorker =
-  | { readonly kind: 'open'; readonly history: string; readonly backedUpTo: string | undefined }
+  | {
+      readonly kind: 'open'
+      readonly history: string
+      readonly newHistoryBecause: string | undefined
+      readonly backedUpTo: string | undefined
+    }
   | { readonly kind: 'refused'; readonly error: PlainError }
   | {
       readonly kind: 'done'

@@ -27,6 +27,8 @@ export interface OpenDatabase {
   readonly connection: SqliteConnection
   readonly db: Kysely<Schema>
   readonly history: string
+  /** Why the history is a new one, if the database had another before. */
+  readonly newHistoryBecause: string | undefined
   /** The copy made before migrating, when there was something to migrate. */
   readonly backedUpTo: string | undefined
 }
@@ -88,10 +90,11 @@ function isNew(path: string): boolean {
 /** Refuses to take a database that lost its content for a new one: new authorities would lock out every agent, and nobody would know why. */
 function refuseEmptied(path: string): void {
   const known = readHistoryFile(path)
-  if (known === undefined || known.number === 0) return
+  if (known === undefined || (known !== 'damaged' && known.number === 0)) return
+  const made = known === 'damaged' ? 'it was in use' : `${known.number} changes were made to it`
   throw new DatastoreError(
     'ERR_DATASTORE_CORRUPT',
-    `the database ${path} is empty, but ${known.number} changes were made to it: restore it from a backup, or remove it to begin anew`,
+    `the database ${path} is empty, but ${made}: restore it from a backup, or remove it to begin anew`,
   )
 }
 
@@ -210,8 +213,8 @@ export async function openDatabase(options: OpenOptions): Promise<OpenDatabase> 
     const connection = new SqliteConnection(database)
     const db = kyselyOver(database, connection)
     const backedUpTo = await migrate(path, db, options.migrations ?? ownMigrations)
-    const history = settleHistory(path, database, readHistoryFile(path))
-    return { database, connection, db, history, backedUpTo }
+    const { history, newBecause } = settleHistory(path, database, readHistoryFile(path))
+    return { database, connection, db, history, newHistoryBecause: newBecause, backedUpTo }
   } catch (error) {
     database?.close()
     throw sqliteError(error, `cannot open the database ${path}`)

@@ -29,6 +29,11 @@ export interface SqliteOptions {
   readonly thread?: Worker | undefined
   /** Told about each stored row that cannot be read; such rows are left out. */
   readonly onUnreadable?: ((row: string) => void) | undefined
+  /**
+   * Told why the database begins a new history: it is not the one that was served last, or what knows that is missing or damaged. Not for a new
+   * database.
+   */
+  readonly onNewHistory?: ((reason: string) => void) | undefined
 }
 
 interface Waiting {
@@ -65,6 +70,7 @@ export async function openSqliteDatastore(options: SqliteOptions): Promise<Sqlit
       options: { path: options.path, busyTimeoutMs: options.busyTimeoutMs ?? 10_000 },
     } satisfies ToWorker)
   })
+  if (opened.newHistoryBecause !== undefined) options.onNewHistory?.(opened.newHistoryBecause)
   return new SqliteDatastore(worker, options, opened.backedUpTo)
 }
 

@@ -156,7 +156,8 @@ async function open(
   void onceCalm(releaseStartMemory, { clock: systemClock, signal: closed.signal })
   const thread = new DatabaseThread(port, options.path, database)
   handOver(thread)
-  thread.send({ kind: 'open', history: database.history, backedUpTo: database.backedUpTo })
+  const { history, newHistoryBecause, backedUpTo } = database
+  thread.send({ kind: 'open', history, newHistoryBecause, backedUpTo })
 }
 
 function serve(port: MessagePort): void {
