@@ -8,6 +8,7 @@ export interface ServerCalls {
   readonly mintX509: (
     requests: readonly { readonly entryId: string; readonly csr: Uint8Array }[],
     signal: AbortSignal,
+    endsAt?: Date,
   ) => Promise<readonly X509Result[]>
   readonly mintJwt: (
     entryId: string,
@@ -20,11 +21,17 @@ export interface ServerCalls {
   ) => Promise<WitResult | undefined>
 }
 
+/** Tells a server that is asked for too much at once what cannot wait: when the first of the documents ends that are to be replaced. */
+function documentEnd(endsAt: Date | undefined): Record<string, string> {
+  return endsAt === undefined ? {} : { 'plastron-expires-at': String(Math.floor(endsAt.getTime() / 1000)) }
+}
+
 /** Each call has 30 s (AGT-SYNC-004). */
 export function serverCalls(connection: () => ServerConnection): ServerCalls {
   return {
-    async mintX509(requests, signal) {
-      const { results } = await connection().svid.batchNewX509SVID({ params: [...requests] }, { signal })
+    async mintX509(requests, signal, endsAt) {
+      const options = { signal, headers: documentEnd(endsAt) }
+      const { results } = await connection().svid.batchNewX509SVID({ params: [...requests] }, options)
       return results
     },
     async mintJwt(entryId, audience, signal) {

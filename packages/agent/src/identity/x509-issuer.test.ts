@@ -169,6 +169,23 @@ describe('renewal', () => {
     assert.ok(h.batches.length >= 20 && h.batches.length <= 26, `${h.batches.length} documents in 10 hours`)
   })
 
+  test('a request says when the first of the documents ends that it replaces; one for new documents says nothing', async () => {
+    const said: (Date | undefined)[] = []
+    await using h = await house({
+      ttlSeconds: 3600,
+      mint: (requests, _signal, endsAt) => {
+        said.push(endsAt)
+        return h.mint(requests)
+      },
+    })
+    h.apply(entry)
+    await eventually(() => h.issuer.get(entry) !== undefined)
+    const first = h.issuer.get(entry)?.notAfter
+    await h.clock.advance(30 * 60_000)
+    await eventually(() => h.issuer.get(entry)?.notAfter.getTime() !== first?.getTime())
+    assert.deepEqual(said.slice(0, 2), [undefined, first])
+  })
+
   test('one identity is renewed at most once in a tenth of its life, however wrong the clocks are', async () => {
     await using h = await house({ ttlSeconds: 100 })
     // Every document looks as if it were due at once.

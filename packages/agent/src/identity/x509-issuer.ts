@@ -28,10 +28,11 @@ export interface X509IssuerOptions {
   /** How many X509-SVIDs are held, those that workloads wait for not counted in when they are more. */
   readonly cacheSize: number
   readonly availabilityTargetMs?: number | undefined
-  /** Asks the server for X509-SVIDs, at most 500; answers in the same order. */
+  /** Asks the server for X509-SVIDs, at most 500; answers in the same order. `endsAt`: when the first of those ends that they replace. */
   readonly mint: (
     requests: readonly { readonly entryId: string; readonly csr: Uint8Array }[],
     signal: AbortSignal,
+    endsAt?: Date,
   ) => Promise<readonly X509Result[]>
   /** Asks the server for its newest bundles and puts them into the store. */
   readonly refreshBundles: (signal: AbortSignal) => Promise<void>
@@ -198,6 +199,7 @@ export class X509Issuer {
       results = await mint(
         entries.map(({ id }, index) => ({ entryId: id, csr: csrs[index]! })),
         signal,
+        this.#firstEnd(entries),
       )
       if (results.length !== entries.length) {
         throw new AgentError(
@@ -217,6 +219,15 @@ export class X509Issuer {
     this.#batchSize = Math.min(MAX_BATCH, this.#batchSize * 2)
     await this.#take(entries, keys, results, signal)
     store.notifyEntries(entries.map(({ id }) => id))
+  }
+
+  #firstEnd(entries: readonly AgentEntry[]): Date | undefined {
+    let first: Date | undefined
+    for (const { id } of entries) {
+      const end = this.#slots.get(id)?.document?.notAfter
+      if (end !== undefined && (first === undefined || end < first)) first = end
+    }
+    return first
   }
 
   async #take(
