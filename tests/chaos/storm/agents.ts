@@ -25,12 +25,28 @@ const entriesEach = 2
 const firstBoundMs = 1000
 const lastBoundMs = 15_000
 
+/** Handshakes under way at once: more than a server begins. */
+const handshakes = 512
+
 let offsetMs = 0
 const keys: AgentKey[] = []
 let used = 0
+let handshaking = 0
+const queued: (() => void)[] = []
 const world: StormWorld = {
   nextKey: () => keys[used++ % keys.length] as AgentKey,
   now: () => Date.now() + offsetMs,
+  async connect(agent) {
+    if (handshaking >= handshakes) await new Promise<void>(resolve => queued.push(resolve))
+    else handshaking += 1
+    try {
+      return await agent.connect()
+    } finally {
+      const next = queued.shift()
+      if (next === undefined) handshaking -= 1
+      else next()
+    }
+  },
   push: process.argv.includes('--push'),
 }
 const agents: StormAgent[] = []

@@ -24,6 +24,8 @@ export interface StormWorld {
   nextKey(): AgentKey
   /** Milliseconds since 1970. */
   now(): number
+  /** Makes a connection, when this process can: thousands of handshakes at once would time out here, where each agent has a machine of its own. */
+  connect(agent: SimulatedAgent): Promise<GrpcConnection>
   /** Whether agents hold a stream open, as Plastron's do, or poll, as SPIRE's do. */
   readonly push: boolean
 }
@@ -63,13 +65,13 @@ export class StormAgent {
     }, attemptMs)
     try {
       const shown = this.#agent
-      const connection = await shown.connect()
+      const connection = await this.#world.connect(shown)
       connections.add(connection)
       await this.#follow(connection)
       await Promise.all([this.#renewOwn(connection), this.#renewWorkloads(connection)])
       let kept = connection
       if (this.#agent !== shown) {
-        kept = await this.#agent.connect()
+        kept = await this.#world.connect(this.#agent)
         connections.add(kept)
         await this.#follow(kept)
         connection[Symbol.dispose]()
