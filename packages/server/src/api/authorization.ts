@@ -4,7 +4,7 @@ import { types } from '@plastron/api'
 import { type Call, GrpcError, type Interceptor, type VerifiedIdentity } from '@plastron/runtime'
 import type { SpiffeId, TrustDomain } from '@plastron/spiffe'
 import type { AgentStanding, Registry } from '../registration/index.ts'
-import { type Standing, standingKey } from './caller.ts'
+import { callingAgent, type Standing, standingKey } from './caller.ts'
 import { audienceOf } from './policy.ts'
 
 /** What the authorization stage decides by. */
@@ -38,6 +38,21 @@ export function authorizationStage(options: AuthorizationOptions): Interceptor {
     call.set(standingKey, await standingOf(call, options, adminIds))
     await next()
   }
+}
+
+/**
+ * Refuses to go on with a stream whose agent was banned or evicted, or whose certificate has ended, since it was let in. Asks memory only. An agent
+ * that has renewed meanwhile goes on under its old certificate: that its stream is older than its renewal is no reason to attest again.
+ *
+ * @throws {GrpcError} `PERMISSION_DENIED`, with the reason for the agent
+ */
+export function checkStillAgent(call: Call, registry: Registry, now: Date): void {
+  const { path, peer } = call
+  const agent = registry.agent(callingAgent(call).id)
+  if (agent === undefined) throw denied(path, 'AGENT_NOT_ATTESTED')
+  if (agent.serial === '') throw denied(path, 'AGENT_BANNED')
+  const notAfter = peer.kind === 'tls' ? peer.identity?.notAfter : undefined
+  if (notAfter !== undefined && now > notAfter) throw denied(path, 'AGENT_EXPIRED')
 }
 
 async function standingOf(call: Call, options: AuthorizationOptions, adminIds: ReadonlySet<string>): Promise<Standing> {

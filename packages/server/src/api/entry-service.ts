@@ -5,6 +5,7 @@ import type { Datastore, Outcome } from '../datastore/index.ts'
 import { encodedEntry, entryFieldSet } from '../encoding/index.ts'
 import type { Registry } from '../registration/index.ts'
 import { audit, auditItem } from './audit.ts'
+import { checkStillAgent } from './authorization.ts'
 import { callingAgent } from './caller.ts'
 import { type EntryResult, encodeEntryResults, writeEntries } from './encode-entries.ts'
 import { entryAuditFields } from './entry-audit.ts'
@@ -20,13 +21,14 @@ export interface EntryServiceOptions {
   readonly trustDomain: TrustDomain
   readonly datastore: Datastore
   readonly registry: Registry
+  readonly now: () => Date
 }
 
 type Mask = types.EntryMask | undefined
 
 /** `spire.api.server.entry.v1.Entry`, all of it. */
 export function entryHandlers(options: EntryServiceOptions): Handlers<typeof entryV1.Entry> {
-  const { datastore, registry } = options
+  const { datastore, registry, now } = options
   const ids = new IdReader(options.trustDomain)
   return {
     async countEntries(request, call) {
@@ -107,7 +109,7 @@ export function entryHandlers(options: EntryServiceOptions): Handlers<typeof ent
     syncAuthorizedEntries(requests, call) {
       // Taken once: one stream shows one state.
       const entries = registry.authorizedEntries(callingAgent(call).id)
-      return syncAuthorizedEntries(requests, entries)
+      return syncAuthorizedEntries(requests, entries, () => checkStillAgent(call, registry, now()))
     },
   }
 }

@@ -16,10 +16,13 @@ const MORE = 3
 /**
  * The protocol by which an agent learns its entries without getting all of them each time: a small set is sent whole
  * and the stream ends; of a large one come the revisions, and then the entries that the agent asks for by id.
+ *
+ * @param check called before each page but the first: throws when the agent may no longer have any
  */
 export async function* syncAuthorizedEntries(
   requests: AsyncIterable<entryV1.SyncAuthorizedEntriesRequest>,
   entries: readonly EntryRecord[],
+  check: () => void,
   pageSize: number = SYNC_PAGE_SIZE,
 ): AsyncGenerator<EncodedMessage> {
   const iterator = requests[Symbol.asyncIterator]()
@@ -39,6 +42,7 @@ export async function* syncAuthorizedEntries(
     return
   }
   for (let start = 0; start < entries.length; start += pageSize) {
+    if (start > 0) check()
     const writer = new ProtoWriter(64 * Math.min(pageSize, entries.length - start))
     for (const entry of entries.slice(start, start + pageSize)) writer.message(REVISIONS, entry, writeRevision)
     writer.bool(MORE, start + pageSize < entries.length)
@@ -50,7 +54,11 @@ export async function* syncAuthorizedEntries(
     const found = wanted.map(id => byId.get(id)).filter(entry => entry !== undefined)
     // A full page is followed by another, which may be empty and says that this was all.
     let start = 0
-    for (; found.length - start > pageSize; start += pageSize) yield respond(found.slice(start, start + pageSize), true)
+    for (; found.length - start > pageSize; start += pageSize) {
+      check()
+      yield respond(found.slice(start, start + pageSize), true)
+    }
+    check()
     yield respond(found.slice(start), false)
   }
 }
