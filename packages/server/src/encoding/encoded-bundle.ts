@@ -3,7 +3,7 @@ import type { BundleRecord, KeyAuthorityRecord, X509AuthorityRecord } from '../d
 import { ProtoWriter } from './proto-writer.ts'
 
 /** The fields of a bundle that a mask wants, one bit for each field number from 2. */
-export type BundleFieldSet = number
+type BundleFieldSet = number
 
 /** Every field. */
 export const ALL_BUNDLE_FIELDS: BundleFieldSet = 0x7c

@@ -1,6 +1,5 @@
 export {
   ALL_BUNDLE_FIELDS,
-  type BundleFieldSet,
   bundleFieldSet,
   encodedBundle,
 } from './encoded-bundle.ts'
