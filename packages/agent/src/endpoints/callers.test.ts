@@ -12,8 +12,12 @@ const status = (uid: number, gid: number) =>
   `Name:\tx\nUid:\t${uid}\t${uid}\t0\t0\nGid:\t${gid}\t${gid}\t0\t0\nGroups:\t\n`
 
 /** A caller whose process the test controls. */
-function house(attest: WorkloadAttestor['attest'] = async () => [{ type: 'unix', value: 'uid:1000' }]) {
+function house(
+  attest: WorkloadAttestor['attest'] = async () => [{ type: 'unix', value: 'uid:1000' }],
+  attestNow?: WorkloadAttestor['attestNow'],
+) {
   const h = {
+    readings: 0,
     clock: new FakeClock(),
     log: recordingLogger(),
     alive: true,
@@ -32,10 +36,13 @@ function house(attest: WorkloadAttestor['attest'] = async () => [{ type: 'unix',
     deadlineMs: Number.POSITIVE_INFINITY,
   })
   h.callers = new Callers({
-    attestors: [{ name: 'unix', attest, async [Symbol.asyncDispose]() {} }],
+    attestors: [{ name: 'unix', attest, ...(attestNow && { attestNow }), async [Symbol.asyncDispose]() {} }],
     clock: h.clock,
     log: h.log,
-    readStatus: () => h.status,
+    readStatus: () => {
+      h.readings += 1
+      return h.status
+    },
   })
   return h
 }
@@ -77,6 +84,37 @@ describe('callers', () => {
       throw new Error('broken')
     })
     await assert.rejects(h.callers.identify(h.call), { code: 'UNAVAILABLE', message: 'workload attestation failed' })
+  })
+
+  test('AGT-WL-005 one that is known at once is looked at once: what the attestors saw is what is checked', async () => {
+    const never = async () => assert.fail('it was known')
+    const h = house(never, process => [{ type: 'unix', value: `uid:${process.owner().uid}` }])
+    for (const readings of [1, 2]) {
+      const caller = await h.callers.identify(h.call)
+      assert.deepEqual([...caller.selectorKeys], ['unix:uid:1000'])
+      assert.equal(h.readings, readings)
+    }
+    for (const other of [status(0, 50), status(1000, 0)]) {
+      h.status = other
+      await assert.rejects(h.callers.identify(h.call), gone)
+    }
+    h.status = status(1000, 50)
+    h.alive = false
+    await assert.rejects(h.callers.identify(h.call), gone)
+  })
+
+  test('AGT-ATT-002 one whose attestation took time is looked at again at its end', async () => {
+    const h = house(
+      async () => {
+        h.status = status(0, 50)
+        return [{ type: 'unix', value: 'uid:1000' }]
+      },
+      process => {
+        assert.equal(process.owner().uid, 1000)
+        return undefined
+      },
+    )
+    await assert.rejects(h.callers.identify(h.call), gone)
   })
 
   test('AGT-ATT-006 a caller that goes meanwhile ends the attestation', async () => {

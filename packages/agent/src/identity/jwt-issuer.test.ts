@@ -76,6 +76,24 @@ describe('tokens', () => {
     assert.notEqual(await h.ask(['a', 'b']), one)
   })
 
+  test('what is held is there at once, until it is to be renewed, and only if nothing is missing', async () => {
+    using h = await house()
+    const other = agentEntry('e2', '/web')
+    assert.equal(h.issuer.held([entry], ['a']), undefined)
+    const token = await h.ask(['a', 'b'])
+    assert.deepEqual(
+      h.issuer.held([entry], ['b', 'a'])?.map(document => document.token),
+      [token],
+    )
+    assert.equal(h.issuer.held([entry], ['a']), undefined)
+    assert.equal(h.issuer.held([entry, other], ['a', 'b']), undefined)
+    await h.ask(['a', 'b'], other)
+    assert.equal(h.issuer.held([entry, other], ['a', 'b'])?.length, 2)
+    assert.equal(h.issuer.held([agentEntry('e1', '/web', { createdAt: 9n })], ['a', 'b']), undefined)
+    await h.clock.advance(150_000)
+    assert.equal(h.issuer.held([entry], ['a', 'b']), undefined)
+  })
+
   test('callers who ask at the same time share one request', async () => {
     using h = await house()
     const all = await Promise.all(Array.from({ length: 50 }, () => h.ask(['a'])))
@@ -126,6 +144,15 @@ describe('tokens', () => {
     const withId = agentEntry('e1', '/web', { additionalAttributes: { jwtSvidIncludeJti: true } })
     assert.notEqual(await h.ask(['a'], withId), await h.ask(['a'], withId))
     assert.equal(h.issuer.count, 0)
+    assert.equal(h.issuer.held([withId], ['a']), undefined)
+  })
+
+  test('AGT-CACHE-010 audiences of any length are told apart', async () => {
+    using h = await house()
+    const long = 'a'.repeat(5000)
+    const one = await h.ask([long])
+    assert.equal(h.issuer.held([entry], [long])?.[0]?.token, one)
+    assert.equal(h.issuer.held([entry], [`${long}a`]), undefined)
   })
 
   test('AGT-CACHE-009 tokens of a tainted authority are dropped', async () => {

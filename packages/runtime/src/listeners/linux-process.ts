@@ -122,15 +122,16 @@ export function pidfdOpen(pid: number): number {
   return fd
 }
 
+/** `struct pollfd`: int fd, short events, short revents. One for all calls, which do not wait and thus never overlap. */
+const pollEntry = Buffer.alloc(8)
+
 /** Whether the process behind a pidfd has ended. Does not wait. @throws {SystemCallError} */
 export function hasExited(pidfd: number): boolean {
   const { poll, errno } = libc()
-  // struct pollfd: int fd, short events, short revents
-  const entry = Buffer.alloc(8)
   for (;;) {
-    writeInt(entry, pidfd, 0)
-    writeShort(entry, POLLIN, 4)
-    const ready = poll(entry, 1, 0)
+    writeInt(pollEntry, pidfd, 0)
+    writeShort(pollEntry, POLLIN, 4)
+    const ready = poll(pollEntry, 1, 0)
     if (ready >= 0) return ready > 0
     const error = errno()
     if (error !== Errno.EINTR) throw new SystemCallError('poll', error)

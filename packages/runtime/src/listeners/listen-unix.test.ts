@@ -248,6 +248,68 @@ describe('the caller', () => {
     peer.process[Symbol.dispose]()
   })
 
+  test('has a status that is read anew each time, through a descriptor that is kept from the second time on and goes with the connection', async () => {
+    await using house = await listening()
+    const client = speak(house.path)
+    await until(() => house.accepted.length === 1)
+    const [{ peer, socket } = assert.fail()] = house.accepted
+    const held = peer.process
+    const baseline = await descriptors()
+    const whole = /^Name:.*\nUid:\t(\d+)\t.*\nnonvoluntary_ctxt_switches:\t\d+\n$/s
+    assert.equal(whole.exec(held.status())?.[1], String(process.getuid?.()))
+    assert.equal(await descriptors(), baseline)
+    assert.match(held.status(), whole)
+    assert.equal(await descriptors(), baseline + 1)
+    const { title } = process
+    try {
+      process.title = 'another-name'
+      assert.match(held.status(), /^Name:\tanother-name\n/)
+    } finally {
+      process.title = title
+    }
+    client.destroy()
+    socket.resume()
+    await once(socket, 'close')
+    assert.throws(() => held.status(), /is not held any more/)
+    // Without both ends of the connection and the two descriptors of the process.
+    assert.equal(await descriptors(), baseline - 3)
+  })
+
+  test('has no status once it has ended, though its socket lives on in another process', async () => {
+    await using house = await listening()
+    // The second process ends with the input.
+    const code =
+      'my $s = IO::Socket::UNIX->new($ARGV[0]); print $s "x"; $s->flush; if (fork()) { sleep 60 } else { <STDIN> }'
+    const child = perl(code, house.path)
+    await until(() => house.accepted.length === 1)
+    const [{ peer } = assert.fail()] = house.accepted
+    assert.match(peer.process.status(), /^Name:/)
+    assert.match(peer.process.status(), /^Name:/)
+    const ended = once(child, 'exit')
+    child.kill('SIGKILL')
+    await ended
+    assert.equal(peer.process.isAlive(), false)
+    assert.throws(() => peer.process.status(), { code: 'ESRCH' })
+    child.stdin.end()
+  })
+
+  test('may be in more groups than one reading holds', {
+    skip: process.getuid?.() !== 0 && 'only root can join groups',
+  }, async () => {
+    await using house = await listening()
+    const groups = Array.from({ length: 3000 }, (_, index) => 100_000 + index)
+    const code =
+      '$) = join(" ", 0, @ARGV[1..$#ARGV]); my $s = IO::Socket::UNIX->new($ARGV[0]); print $s "x"; $s->flush; <STDIN>'
+    const child = perl(code, house.path, ...groups.map(String))
+    await until(() => house.accepted.length === 1)
+    const [{ peer } = assert.fail()] = house.accepted
+    const found = /\nGroups:\t(.*)\n/.exec(peer.process.status())?.[1]?.trim().split(' ').map(Number)
+    assert.deepEqual(found, groups)
+    const ended = once(child, 'exit')
+    child.stdin.end('\n')
+    await ended
+  })
+
   test('ADV-07 10,000 connections of processes that end at once leave no descriptor behind', async () => {
     await using house = await listening({ onConnection: socket => void socket.resume() })
     const baseline = await descriptors()

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import { FakeClock } from '@plastron/runtime/testing'
 import { selectorKey } from '../../entries/selector.ts'
 import type { WorkloadAttestor } from '../../plugins/workload-attestor/workload-attestor.ts'
-import { attestWorkload } from './attest-workload.ts'
+import { attestWorkload, attestWorkloadNow } from './attest-workload.ts'
 
 function attestor(name: string, attest: WorkloadAttestor['attest']): WorkloadAttestor {
   return { name, attest, async [Symbol.asyncDispose]() {} }
@@ -107,5 +107,63 @@ describe('workload attestation', () => {
     const answer = h.ask()
     h.controller.abort(new Error('the caller has gone'))
     await assert.rejects(answer, /the caller has gone/)
+  })
+})
+
+describe('workload attestation at once', () => {
+  const process = { pid: 1, owner: () => ({ uid: 1, gid: 1, supplementaryGids: [] }) }
+  const knows = (name: string, attestNow: WorkloadAttestor['attestNow']): WorkloadAttestor => ({
+    ...fails(name),
+    attestNow,
+  })
+  const list = (...values: string[]) => values.map(value => ({ type: 't', value }))
+  const ask = (...attestors: WorkloadAttestor[]) => attestWorkloadNow(process, attestors)?.map(selectorKey)
+
+  test('AGT-ATT-005 selectors of all attestors are put together, each once', () => {
+    const one = knows('a', () => list('1', '2', '1'))
+    assert.deepEqual(ask(one), ['t:1', 't:2'])
+    assert.deepEqual(
+      ask(
+        one,
+        knows('b', () => list('2', '3')),
+      ),
+      ['t:1', 't:2', 't:3'],
+    )
+  })
+
+  test('the same findings of one attestor are the same list', () => {
+    const found = list('1', '1')
+    const one = knows('a', () => found)
+    assert.equal(attestWorkloadNow(process, [one]), attestWorkloadNow(process, [one]))
+  })
+
+  test('ADV-27 A3 one that cannot say, fails or says too much leaves all to be asked', () => {
+    const good = knows('a', () => list('1'))
+    assert.equal(
+      ask(
+        good,
+        knows('b', () => undefined),
+      ),
+      undefined,
+    )
+    assert.equal(ask(good, finds('b', '1')), undefined)
+    assert.equal(
+      ask(
+        good,
+        knows('b', () => {
+          throw new Error('broken')
+        }),
+      ),
+      undefined,
+    )
+    const many = list(...Array.from({ length: 1001 }, (_, index) => `${index}`))
+    assert.equal(
+      ask(
+        good,
+        knows('b', () => many),
+      ),
+      undefined,
+    )
+    assert.equal(ask(), undefined)
   })
 })

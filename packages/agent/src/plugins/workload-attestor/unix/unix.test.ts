@@ -10,7 +10,7 @@ import { selectorKey } from '../../../entries/selector.ts'
 import { FileDigests } from './file-digest.ts'
 import { FileReader } from './file-reader.ts'
 import { NameDatabase, parseNames, systemNameSources } from './name-database.ts'
-import { parseProcStatus, parseStartTime } from './proc-status.ts'
+import { type ProcessOwner, parseProcStatus, parseStartTime } from './proc-status.ts'
 import { UnixAttestor } from './unix.ts'
 
 const status = (uid: string, gid: string, groups: string) =>
@@ -54,6 +54,30 @@ describe('unix workload attestor', () => {
       'unix:supplementary_gid:4242',
       'unix:supplementary_group:users',
     ])
+  })
+
+  test('what was found a moment ago is said at once, as the same list; nothing else is', async () => {
+    await using f = await fakeProc('')
+    const snapshot = (owner: ProcessOwner) => ({ pid: process.pid, owner: () => owner })
+    const own = parseProcStatus(await readFile('/proc/self/status', 'latin1'))
+    await using attestor = new UnixAttestor({ procFolder: '/proc', names: f.names })
+    assert.equal(attestor.attestNow(snapshot(own)), undefined)
+    const found = await attestor.attest(process.pid, never)
+    assert.equal(attestor.attestNow(snapshot(own)), found)
+    assert.equal(await attestor.attest(process.pid, never), found)
+    assert.equal(attestor.attestNow(snapshot({ ...own, uid: own.uid + 1 })), undefined)
+  })
+
+  test('AGT-WA-UNIX-001 AGT-WA-UNIX-008 what needs more than the owner, or another proc file system, is never said at once', async () => {
+    await using f = await fakeProc(status('5\t5\t5\t5', '6\t6\t6\t6', ''))
+    const owner = parseProcStatus(status('5\t5\t5\t5', '6\t6\t6\t6', ''))
+    await using elsewhere = new UnixAttestor({ procFolder: f.proc, names: f.names })
+    await elsewhere.attest(7, never)
+    assert.equal(elsewhere.attestNow({ pid: 7, owner: () => owner }), undefined)
+    await using withPath = new UnixAttestor({ procFolder: '/proc', names: f.names, discoverWorkloadPath: true })
+    await withPath.attest(process.pid, never)
+    const own = parseProcStatus(await readFile('/proc/self/status', 'latin1'))
+    assert.equal(withPath.attestNow({ pid: process.pid, owner: () => own }), undefined)
   })
 
   test('AGT-WA-UNIX-005 a number without a name gives no name', async () => {
@@ -194,6 +218,21 @@ describe('proc', () => {
     ]) {
       assert.throws(() => parseProcStatus(bad), TypeError)
     }
+  })
+
+  test('owners are told apart by every number in their lines', () => {
+    const ids = '7\t7\t7\t7'
+    const one = parseProcStatus(status(ids, ids, '7 8'))
+    assert.equal(parseProcStatus(status(ids, ids, '7 8').replace('Umask:\t0022', 'Umask:\t0077')), one)
+    assert.deepEqual(parseProcStatus(status('7\t9\t7\t7', ids, '7 8')), { uid: 9, gid: 7, supplementaryGids: [7, 8] })
+    assert.deepEqual(parseProcStatus(status(ids, '7\t9\t7\t7', '7 8')), { uid: 7, gid: 9, supplementaryGids: [7, 8] })
+    assert.deepEqual(parseProcStatus(status(ids, ids, '7 80')), { uid: 7, gid: 7, supplementaryGids: [7, 80] })
+    assert.deepEqual(parseProcStatus(`X:\nGroups:\t1\nGid:\t${ids}\nUid:\t${ids}`), {
+      uid: 7,
+      gid: 7,
+      supplementaryGids: [1],
+    })
+    assert.throws(() => parseProcStatus(`${status(ids, ids, '7 8')}Gid:\t1\t1\t1\t1\n`), TypeError)
   })
 
   test('a name that imitates a line of the status is no line', () => {
