@@ -112,7 +112,7 @@ describe('workload attestation', () => {
 
 describe('workload attestation at once', () => {
   const process = { pid: 1, owner: () => ({ uid: 1, gid: 1, supplementaryGids: [] }) }
-  const knows = (name: string, attestNow: WorkloadAttestor['attestNow']): WorkloadAttestor => ({
+  const knows = (name: string, attestNow: NonNullable<WorkloadAttestor['attestNow']>): WorkloadAttestor => ({
     ...fails(name),
     attestNow,
   })
