@@ -4,7 +4,6 @@
 const { existsSync } = require('node:fs')
 const { availableParallelism } = require('node:os')
 const { join } = require('node:path')
-const { pathToFileURL } = require('node:url')
 
 const requiredMajor = 24
 
@@ -30,6 +29,7 @@ function launch(program) {
     return
   }
   require('./compile-cache.js').enableCompileCache(join(__dirname, '../../../node_modules/.cache/plastron'))
+  const { pathToFileURL } = require('node:url')
   void import(pathToFileURL(join(__dirname, '../src', `${program}-main.ts`)).href)
 }
 
