@@ -12,9 +12,9 @@ export interface EffectGroup {
   /** As they are after the commit; without those that are no longer anybody's. */
   readonly entries: readonly EntryRecord[]
   readonly ids: readonly string[]
-  /** The agents whose they are now. */
+  /** The agents whose they are now; also ones that the commit changes nothing for. */
   readonly given: Agents
-  /** Sets of the agents whose they were or became in the course of the commit, ended ancestors counted too. */
+  /** Sets of the agents for which something of this may have changed: whose they were or became, ended ancestors counted too. */
   readonly concerned: readonly Agents[]
 }
 

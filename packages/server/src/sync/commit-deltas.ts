@@ -100,7 +100,8 @@ export class CommitDeltas {
 
   #tell(index: number, group: EffectGroup): void {
     const seen = new Set<string>()
-    for (const agents of [group.given, ...group.concerned]) {
+    // Whose they are now without being concerned knows them already as they are.
+    for (const agents of group.concerned) {
       for (const agent of smaller(agents, this.#options.watching)) {
         if (seen.has(agent) || !agents.has(agent)) continue
         seen.add(agent)

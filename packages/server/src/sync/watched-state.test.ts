@@ -40,6 +40,10 @@ const change = fc.oneof(
   },
   {
     weight: 1,
+    arbitrary: fc.record({ entry: fc.constantFrom('e1', 'e2', 'e3', 'e4'), lifeSeconds: fc.constantFrom(0, 3, -1) }),
+  },
+  {
+    weight: 1,
     arbitrary: fc.record({
       agent: fc.constantFrom(...agentIds),
       /** Undefined: evicted. */
@@ -124,7 +128,14 @@ class World implements Disposable {
         : newBundle({ trustDomain: one.bundle, sequenceNumber: BigInt(this.#number) })
       return [...dissociated, { aggregate: 'bundle', id: one.bundle, number: this.#number, value }]
     }
-    const { entry: id, fields } = one
+    const { entry: id } = one
+    if ('lifeSeconds' in one) {
+      const known = this.#entries.get(id)
+      return known === undefined
+        ? []
+        : [this.#entryChange(id, { ...known, expiresAt: this.#endAfter(one.lifeSeconds) })]
+    }
+    const { fields } = one
     if (fields === undefined) return this.#entries.has(id) ? [this.#entryChange(id, undefined)] : []
     const value = {
       ...newEntry(fields),
@@ -133,9 +144,13 @@ class World implements Disposable {
       revision: 0,
       createdAt: 0,
       federatesWith: fields.federatesWith.filter(name => this.#bundles.has(name)),
-      expiresAt: fields.lifeSeconds === 0 ? 0 : this.nowSeconds + fields.lifeSeconds,
+      expiresAt: this.#endAfter(fields.lifeSeconds),
     }
     return [this.#entryChange(id, value)]
+  }
+
+  #endAfter(lifeSeconds: number): number {
+    return lifeSeconds === 0 ? 0 : this.nowSeconds + lifeSeconds
   }
 
   #entryChange(id: string, fields: EntryRecord | undefined): Change {
