@@ -2,13 +2,11 @@ import {
   choice,
   duration,
   flag,
-  healthChecksSchema,
   notBuilt,
   optionalDuration,
   optionalPort,
   port,
   superseded,
-  telemetrySchema,
   text,
   textOr,
   texts,
@@ -124,7 +122,3 @@ export const agentSchema = z.strictObject({
 })
 
 export type AgentSection = z.output<typeof agentSchema>
-
-/** The other sections of agent.conf. */
-export const telemetrySection = telemetrySchema('spire_agent')
-export const healthChecksSection = healthChecksSchema

@@ -2,13 +2,11 @@ import {
   choice,
   duration,
   flag,
-  healthChecksSchema,
   notBuilt,
   optionalChoice,
   optionalDuration,
   port,
   superseded,
-  telemetrySchema,
   text,
   textOr,
   texts,
@@ -164,7 +162,3 @@ export const serverSchema = z.strictObject({
 })
 
 export type ServerSection = z.output<typeof serverSchema>
-
-/** The other sections of server.conf. */
-export const telemetrySection = telemetrySchema('spire_server')
-export const healthChecksSection = healthChecksSchema
