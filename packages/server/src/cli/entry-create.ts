@@ -4,7 +4,6 @@ import { boolFlag, CliError, textFlag } from '@plastron/runtime/cli'
 import { adminCommand } from './admin-command.ts'
 import { statusText } from './arguments.ts'
 import { entryBlock } from './entry-block.ts'
-import { readEntryData } from './entry-data.ts'
 import { entryFlags, entryFromFlags } from './entry-flags.ts'
 
 export const entryCreate = adminCommand({
@@ -21,7 +20,7 @@ export const entryCreate = adminCommand({
     const entries =
       values.data === ''
         ? [entryFromFlags(values, values.entryID, values.node)]
-        : await readEntryData(values.data, streams)
+        : await (await import('./entry-data.ts')).readEntryData(values.data, streams)
     const response = await client.call(entryV1.Entry.method.batchCreateEntry, { entries })
     const created: types.Entry[] = []
     const failed: (readonly [requested: types.Entry | undefined, status: types.Status | undefined])[] = []

@@ -1,3 +1,4 @@
+// Loaded only for -data and -file: checking a file's shape takes longer to load than all else that a command needs.
 import { readFile } from 'node:fs/promises'
 import { create } from '@bufbuild/protobuf'
 import * as types from '@plastron/api/types'
@@ -31,6 +32,7 @@ const entrySchema = z.object({
 })
 
 const fileSchema = z.object({ entries: z.array(entrySchema) })
+const idsSchema = z.object({ ids: z.array(z.string()) })
 
 /** Reads `-data`: a path, or `-` for standard input. */
 export async function readEntryData(path: string, streams: CliStreams): Promise<types.Entry[]> {
@@ -62,8 +64,13 @@ export async function readEntryData(path: string, streams: CliStreams): Promise<
   )
 }
 
+/** Reads the ids of a file for `entry delete`: a path, or `-` for standard input. */
+export async function readEntryIds(path: string, streams: CliStreams): Promise<string[]> {
+  return (await readJson(path, streams, idsSchema)).ids
+}
+
 /** Reads a JSON file, or standard input for `-`, of the given shape; an error names the file and the member. */
-export async function readJson<T>(path: string, streams: CliStreams, schema: z.ZodType<T>): Promise<T> {
+async function readJson<T>(path: string, streams: CliStreams, schema: z.ZodType<T>): Promise<T> {
   const where = path === '-' ? 'standard input' : path
   const text = path === '-' ? await streams.readStdin() : await readFile(path, 'utf8')
   let value: unknown

@@ -1,9 +1,7 @@
 import * as entryV1 from '@plastron/api/entry-v1'
 import { CliError, textFlag } from '@plastron/runtime/cli'
-import { z } from 'zod'
 import { adminCommand } from './admin-command.ts'
 import { statusText } from './arguments.ts'
-import { readJson } from './entry-data.ts'
 
 export const entryDelete = adminCommand({
   name: 'entry delete',
@@ -17,9 +15,7 @@ export const entryDelete = adminCommand({
   run: async (values, { client, streams, json, print }) => {
     if (values.file === '' && values.entryID === '') throw new CliError('an entry ID is required')
     const ids =
-      values.file === ''
-        ? [values.entryID]
-        : (await readJson(values.file, streams, z.object({ ids: z.array(z.string()) }))).ids
+      values.file === '' ? [values.entryID] : await (await import('./entry-data.ts')).readEntryIds(values.file, streams)
     const response = await client.call(entryV1.Entry.method.batchDeleteEntry, { ids })
     const deleted = response.results.filter(({ status }) => status?.code === 0)
     const failed = response.results.filter(({ status }) => status?.code !== 0)

@@ -5,7 +5,6 @@ import { CliError, textFlag } from '@plastron/runtime/cli'
 import { adminCommand } from './admin-command.ts'
 import { statusText } from './arguments.ts'
 import { entryBlock } from './entry-block.ts'
-import { readEntryData } from './entry-data.ts'
 import { entryFlags, entryFromFlags } from './entry-flags.ts'
 
 export const entryUpdate = adminCommand({
@@ -30,7 +29,7 @@ export const entryUpdate = adminCommand({
         })
       }
       entries = [entry]
-    } else entries = await readEntryData(values.data, streams)
+    } else entries = await (await import('./entry-data.ts')).readEntryData(values.data, streams)
     const response = await client.call(entryV1.Entry.method.batchUpdateEntry, { entries })
     const updated = response.results.flatMap(({ status, entry }) =>
       status?.code === 0 && entry !== undefined ? [entry] : [],
