@@ -1,8 +1,7 @@
-import { runDaemon } from '@plastron/runtime'
+import { runDaemon, version } from '@plastron/runtime'
 import { startAgent } from './agent.ts'
 import type { AgentRunFlags } from './config/agent-flags.ts'
 import { loadAgentConfig } from './config/load-agent-config.ts'
-import { version } from './version.ts'
 
 /**
  * Runs the agent as the flags and its configuration file say, until it is asked to stop, and resolves with the exit code.

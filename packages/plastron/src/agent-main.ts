@@ -1,5 +1,4 @@
 import { agentCommands } from '@plastron/agent/cli'
-import { runProgram } from '@plastron/runtime/program'
-import { version } from './version.ts'
+import { runProgram, version } from '@plastron/runtime/program'
 
 runProgram({ program: 'plastron-agent', version, commands: agentCommands })

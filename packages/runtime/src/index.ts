@@ -65,3 +65,4 @@ export {
   type WaitOptions,
 } from './rate-limit/rate-limiter.ts'
 export { type Rate, type Reservation, TokenBucket } from './rate-limit/token-bucket.ts'
+export { version } from './version.ts'

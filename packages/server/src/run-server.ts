@@ -1,9 +1,8 @@
 import type { Worker } from 'node:worker_threads'
-import { runDaemon } from '@plastron/runtime'
+import { runDaemon, version } from '@plastron/runtime'
 import { loadServerConfig } from './config/load-server-config.ts'
 import type { ServerRunFlags } from './config/server-flags.ts'
 import { startServer } from './server.ts'
-import { version } from './version.ts'
 
 /**
  * Runs the server as the flags and its configuration file say, until it is asked to stop, and resolves with the exit code.

@@ -8,6 +8,7 @@ export {
   listFlag,
   textFlag,
 } from '../flags/flag-definitions.ts'
+export { version } from '../version.ts'
 export { type Command, defineCommand } from './command.ts'
 export type { CommandEntry, CommandTree } from './command-tree.ts'
 export { runProgram } from './run-program.ts'
