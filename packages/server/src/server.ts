@@ -130,7 +130,9 @@ export async function startServer(config: ServerConfig, host: ServerHost): Promi
   const registry = stack.use(
     await openRegistry({ datastore, trustDomain: config.trustDomain.name, now: () => clock.now() }),
   )
-  const hub = stack.use(new SyncHub({ registry, ownTrustDomain: config.trustDomain.name, now: () => clock.now() }))
+  const hub = stack.use(
+    new SyncHub({ registry, ownTrustDomain: config.trustDomain.name, now: () => clock.now(), metrics }),
+  )
   checkTrustDomain(config, registry, log)
   signal.throwIfAborted()
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { create, fromBinary } from '@bufbuild/protobuf'
 import { syncV1 } from '@plastron/api'
+import { recordingMetrics } from '@plastron/runtime/testing'
 import type { BundleRecord, NewEntry } from '../datastore/index.ts'
 import { newBundle, newEntry, openTestDatastore, type TestDatastore } from '../datastore/test-datastore.ts'
 import { openRegistry, type Registry } from '../registration/index.ts'
@@ -18,13 +19,14 @@ class House implements AsyncDisposable {
   readonly store: TestDatastore
   readonly registry: Registry
   readonly hub: SyncHub
+  readonly metrics = recordingMetrics()
   readonly #clients: TestClient[] = []
 
   constructor(store: TestDatastore, registry: Registry, keptChanges?: number) {
     this.store = store
     this.registry = registry
     const now = () => new Date(store.now * 1000)
-    this.hub = new SyncHub({ registry, ownTrustDomain: 'example.org', now, keptChanges })
+    this.hub = new SyncHub({ registry, ownTrustDomain: 'example.org', now, keptChanges, metrics: this.metrics })
   }
 
   static async open(keptChanges?: number): Promise<House> {
@@ -227,6 +229,11 @@ describe('what a stream tells', () => {
     await a.read()
     await b.read()
     assert.deepEqual(a.ids, ['leaf', 'mid', 'top'])
+    await house.update('top', { expiresAt: house.store.now - 1 })
+    assert.deepEqual(await a.read(), ['delta -leaf -mid -top'])
+    assert.deepEqual(await a.reconnect(), ['delta'])
+    await house.update('top', { expiresAt: house.store.now + 10 })
+    assert.deepEqual(await a.read(), ['delta +leaf +mid +top'])
     assert.equal(house.registry.nextExpiry, house.store.now + 10)
     house.store.now += 11
     await house.store.store.entries.pruneExpired(house.store.now, 10)
@@ -497,6 +504,14 @@ describe('slow readers and positions', () => {
     await a.close()
     assert.deepEqual((await waiting).done, true)
     assert.equal(house.hub.watcherCount, 0)
+    assert.deepEqual(
+      house.metrics.measurements.map(({ key, value, labels }) => [key, value, ...Object.values(labels)]),
+      [
+        ['sync.watch_streams', 1],
+        ['sync.snapshots', 1, 'initial'],
+        ['sync.watch_streams', 0],
+      ],
+    )
     a.open()
     house.hub[Symbol.dispose]()
     await a.read()

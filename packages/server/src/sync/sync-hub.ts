@@ -1,5 +1,5 @@
 import type { syncV1 } from '@plastron/api'
-import { type EncodedMessage, GrpcError } from '@plastron/runtime'
+import { type EncodedMessage, GrpcError, type Metrics } from '@plastron/runtime'
 import type { Commit, Position } from '../datastore/index.ts'
 import type { CommitEffects, Registry } from '../registration/index.ts'
 import { bundlesNamed, federatedNames, missedSince } from './catch-up.ts'
@@ -20,9 +20,14 @@ export interface SyncHubOptions {
   readonly registry: Registry
   readonly ownTrustDomain: string
   readonly now: () => Date
+  readonly metrics: Metrics
   /** Changes that are kept for agents that come back. Default: 16,384. */
   readonly keptChanges?: number | undefined
 }
+
+/** Names in metrics. */
+const STREAMS = ['sync', 'watch_streams']
+const SNAPSHOTS = ['sync', 'snapshots']
 
 /**
  * Tells agents what concerns them as it changes. What a commit means is worked out once and only for the agents that it
@@ -32,10 +37,12 @@ export class SyncHub implements WatcherOwner, Disposable {
   readonly #registry: Registry
   readonly #ownTrustDomain: string
   readonly #now: () => Date
+  readonly #metrics: Metrics
   readonly #ring: ChangeRing
   readonly #watchers = new Map<string, Watcher[]>()
   readonly #stopChanges: () => void
   #stopCommits: (() => void) | undefined
+  #count = 0
   #toWake: Watcher[] = []
   #turn: NodeJS.Immediate | undefined
   #empty: Delta | undefined
@@ -44,6 +51,7 @@ export class SyncHub implements WatcherOwner, Disposable {
     this.#registry = options.registry
     this.#ownTrustDomain = options.ownTrustDomain
     this.#now = options.now
+    this.#metrics = options.metrics
     this.#ring = new ChangeRing(options.registry.position.number, options.keptChanges)
     this.#stopChanges = options.registry.onChanges((commit, entries) => this.#ring.add(commit, entries))
   }
@@ -55,9 +63,7 @@ export class SyncHub implements WatcherOwner, Disposable {
 
   /** Streams that are open. */
   get watcherCount(): number {
-    let count = 0
-    for (const watchers of this.#watchers.values()) count += watchers.length
-    return count
+    return this.#count
   }
 
   /**
@@ -74,6 +80,7 @@ export class SyncHub implements WatcherOwner, Disposable {
     const oldest = open.length >= MAX_WATCHES_PER_AGENT ? open[0] : undefined
     oldest?.end(new GrpcError('ABORTED', `the agent has more than ${MAX_WATCHES_PER_AGENT} streams open`))
     this.#watchers.set(agentId, [...(this.#watchers.get(agentId) ?? []), watcher])
+    this.#counted(1)
     this.#stopCommits ??= this.#registry.onCommit((commit, _touched, effects) => this.#committed(commit, effects))
     const missed = this.#missed(watcher, position)
     if (missed instanceof Delta) watcher.push(missed)
@@ -94,6 +101,7 @@ export class SyncHub implements WatcherOwner, Disposable {
 
   /** For {@link Watcher} alone. */
   snapshot(watcher: Watcher, reason: SnapshotReason): Iterator<EncodedMessage> {
+    this.#metrics.incrementCounter(SNAPSHOTS, { reason: reason.toLowerCase() })
     const entries = this.#registry.authorizedEntries(watcher.agentId)
     const names = federatedNames(entries)
     watcher.federatesWith = names
@@ -109,6 +117,7 @@ export class SyncHub implements WatcherOwner, Disposable {
 
   /** For {@link Watcher} alone. */
   closed(watcher: Watcher): void {
+    this.#counted(-1)
     const left = (this.#watchers.get(watcher.agentId) ?? []).filter(other => other !== watcher)
     if (left.length > 0) this.#watchers.set(watcher.agentId, left)
     else this.#watchers.delete(watcher.agentId)
@@ -126,6 +135,11 @@ export class SyncHub implements WatcherOwner, Disposable {
     this.#stopCommits?.()
     if (this.#turn !== undefined) clearImmediate(this.#turn)
     this.#toWake = []
+  }
+
+  #counted(more: number): void {
+    this.#count += more
+    this.#metrics.setGauge(STREAMS, this.#count)
   }
 
   /** What a new stream begins with: what was missed since a position, or why everything is told. */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { fromBinary } from '@bufbuild/protobuf'
 import { syncV1 } from '@plastron/api'
+import { recordingMetrics } from '@plastron/runtime/testing'
 import fc from 'fast-check'
 import type { AgentRecord, Change, Datastore, EntryRecord } from '../datastore/index.ts'
 import { newBundle, newEntry } from '../datastore/test-datastore.ts'
@@ -85,7 +86,13 @@ class World implements Disposable {
       { datastore: {} as Datastore, trustDomain: 'example.org', now },
       { history: '0f000000-0000-4000-8000-000000000000', number: 0 },
     )
-    this.hub = new SyncHub({ registry: this.registry, ownTrustDomain: 'example.org', now, keptChanges })
+    this.hub = new SyncHub({
+      registry: this.registry,
+      ownTrustDomain: 'example.org',
+      now,
+      keptChanges,
+      metrics: recordingMetrics(),
+    })
   }
 
   commit(changes: readonly Step[]): void {

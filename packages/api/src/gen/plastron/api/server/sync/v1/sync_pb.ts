@@ -198,7 +198,7 @@ export const SnapshotBegin_Reason = {
   AHEAD: 3,
 
   /**
-   * The server no longer keeps the changes after the agent's position.
+   * The server no longer keeps the changes after the agent's position, or there are so many that everything is less.
    *
    * @generated from enum value: TOO_OLD = 4;
    */
@@ -212,7 +212,7 @@ export const SnapshotBegin_Reason = {
   TOO_SLOW: 5,
 
   /**
-   * What the agent is, for example its selectors, changed: which entries are its own must be answered anew.
+   * What the agent is, for example its selectors, or what stands above its entries changed: which are its own is answered anew.
    *
    * @generated from enum value: AGENT_CHANGED = 6;
    */
