@@ -1,11 +1,12 @@
 // V8's compiled form of the bundles, made by running them: what starts with it neither reads nor compiles the source of what is used at the start.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { Script } from 'node:vm'
 
 /** As bin/load-bundle.js looks for it. */
 const compiledFormPath = (file: string): string => `${file}.${process.versions.v8}-${process.arch}.cache`
@@ -22,14 +23,22 @@ export async function recordCompiledForms(dist: string): Promise<void> {
   // An empty form tells the loader of bundles that there is one, and the recorder that it is to be made.
   const bundles = readdirSync(join(dist, 'lib')).filter(name => name.endsWith('-main.js') || bundleName.test(name))
   for (const name of bundles) writeFileSync(compiledFormPath(join(dist, 'lib', name)), '')
-  try {
-    await runEach(dist)
-  } finally {
-    for (const name of bundles) {
-      const path = compiledFormPath(join(dist, 'lib', name))
-      if (statSync(path).size === 0) rmSync(path)
-    }
+  await runEach(dist)
+  for (const name of bundles) check(join(dist, 'lib', name))
+}
+
+/** A form that a Node without options refuses is no use; a bundle that did not run (a daemon, where they do not run) needs none. */
+function check(file: string): void {
+  const path = compiledFormPath(file)
+  const cachedData = readFileSync(path)
+  if (cachedData.length === 0) {
+    rmSync(path)
+    return
   }
+  // Wrapped as bin/load-bundle.js does: V8 compares the length.
+  const source = `(function(exports,require,module,__filename,__dirname){${readFileSync(file, 'latin1')}\n})`
+  if (new Script(source, { filename: file, cachedData }).cachedDataRejected === true)
+    throw new Error(`V8 refuses what it compiled of ${file}`)
 }
 
 async function runEach(dist: string): Promise<void> {

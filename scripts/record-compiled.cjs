@@ -3,6 +3,7 @@
 // form of every bundle, with the functions that it used, beside the bundle. A form that lies there already is taken up and grows.
 const { chmodSync, writeFileSync } = require('node:fs')
 const { dirname, join } = require('node:path')
+const { setFlagsFromString } = require('node:v8')
 const vm = require('node:vm')
 const { isMainThread } = require('node:worker_threads')
 
@@ -18,6 +19,8 @@ vm.Script = class extends Script {
 }
 
 function record() {
+  // A compiled form is of the flags at this moment, and a daemon that is calm has changed this one.
+  setFlagsFromString('--gc-memory-reducer-start-delay-ms=8000')
   for (const [file, script] of bundles) {
     const path = require(join(dirname(file), '../bin/load-bundle.js')).compiledFormPath(file)
     writeFileSync(path, script.createCachedData())
