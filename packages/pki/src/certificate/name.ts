@@ -60,7 +60,7 @@ export class Name {
   /** The name without attributes. */
   static readonly empty: Name = new Name(Uint8Array.of(0x30, 0), [])
 
-  /** Reads a DER Name. @throws {@link PkiError} `ERR_PKI_DER` */
+  /** Reads a DER Name of at most 64 KiB. @throws {@link PkiError} `ERR_PKI_DER`, `ERR_PKI_DER_LIMIT` */
   static parse(der: Uint8Array): Name {
     return Name.fromElement(DerReader.single(der, Tag.sequence, 'Name'))
   }
@@ -83,7 +83,8 @@ export class Name {
    *
    * Values become PrintableString where the alphabet allows it and UTF8String otherwise; domainComponent and emailAddress
    * become IA5String.
-   * @throws {@link PkiError} `ERR_PKI_PROFILE` for an unknown short name, an empty value or one outside its type's alphabet
+   * @throws {@link PkiError} `ERR_PKI_PROFILE` for an unknown short name, an empty value or one outside its type's alphabet;
+   * `ERR_PKI_DER` for a dotted type that is no OID, `ERR_PKI_DER_LIMIT` for a name of more than 64 KiB
    */
   static create(rdns: readonly (NameAttributeInput | readonly NameAttributeInput[])[]): Name {
     if (rdns.length === 0) return Name.empty

@@ -23,7 +23,12 @@ export interface BitString {
   readonly unusedBits: number
 }
 
-/** One element (tag, length, content) inside an input. It shares the input's memory; nobody may change that afterwards. */
+/**
+ * One element (tag, length, content) inside an input. It shares the input's memory; nobody may change that afterwards.
+ *
+ * Every method that reads a value checks the type first.
+ * @throws {@link PkiError} `ERR_PKI_DER` for a value of another type, or one whose encoding DER does not allow
+ */
 export class DerElement {
   /** Class, constructed bit and number in one: the identifier octet, for numbers above 30 plus 256 times the number. */
   readonly tag: number
@@ -338,6 +343,7 @@ export class DerReader {
 /**
  * Checks that bytes are DER through and through: one element, every constructed element made of elements, within the limits.
  * It looks at the shape, not at the values of primitive types.
+ * @throws {@link PkiError} `ERR_PKI_DER`, `ERR_PKI_DER_LIMIT`
  */
 export function checkDerShape(bytes: Uint8Array, limits: DerLimits = defaultDerLimits): void {
   const top = DerReader.over(bytes, limits)

@@ -28,7 +28,7 @@ export class PublicKey {
 
   /**
    * Reads a DER SubjectPublicKeyInfo and checks that the key is on its curve. Costs about 30 µs; keep the result.
-   * @throws {@link PkiError} `ERR_PKI_DER`, `ERR_PKI_KEY`, `ERR_PKI_KEY_UNSUPPORTED`
+   * @throws {@link PkiError} `ERR_PKI_DER`, `ERR_PKI_DER_LIMIT` for more than 64 KiB, `ERR_PKI_KEY`, `ERR_PKI_KEY_UNSUPPORTED`
    */
   static fromSpki(spki: Uint8Array): PublicKey {
     const copy = new Uint8Array(spki)

@@ -53,7 +53,7 @@ export interface Minter {
   /**
    * Checks the profile, writes the certificate and signs it.
    * @returns the DER of the certificate, owned by the caller.
-   * @throws {@link PkiError} `ERR_PKI_PROFILE`, `ERR_PKI_DNS_NAME`, `ERR_PKI_DER_LIMIT`, `ERR_PKI_SIGN`
+   * @throws {@link PkiError} `ERR_PKI_PROFILE`, `ERR_PKI_DNS_NAME`, `ERR_PKI_DER` for what is no OID, `ERR_PKI_DER_LIMIT`, `ERR_PKI_SIGN`
    */
   mint(profile: CertificateProfile): Promise<Uint8Array>
 }

@@ -36,7 +36,8 @@ export interface RequestProfile {
 
 /**
  * Makes a DER PKCS#10 certification request (RFC 2986).
- * @throws {@link PkiError} `ERR_PKI_PROFILE`, `ERR_PKI_DNS_NAME`, `ERR_PKI_ALGORITHM`, `ERR_PKI_SIGN`
+ * @throws {@link PkiError} `ERR_PKI_PROFILE`, `ERR_PKI_DNS_NAME`, `ERR_PKI_ALGORITHM`, `ERR_PKI_DER` for what is no OID, `ERR_PKI_DER_LIMIT`,
+ * `ERR_PKI_SIGN`
  */
 export async function createCertificateRequest(profile: RequestProfile): Promise<Uint8Array> {
   const { signer, subject = Name.empty, uris = [], dnsNames = [], extraExtensions = [] } = profile

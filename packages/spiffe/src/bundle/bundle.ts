@@ -71,7 +71,10 @@ export class Bundle implements BundleSource, X509BundleSource, JwtBundleSource, 
     return bundleFromObject(trustDomain, object, document)
   }
 
-  /** A bundle with what these bundles hold, all of one trust domain. @throws {@link SpiffeError} `ERR_BUNDLE_TRUST_DOMAIN` */
+  /**
+   * A bundle with what these bundles hold, all of one trust domain.
+   * @throws {@link SpiffeError} `ERR_BUNDLE_TRUST_DOMAIN`, `ERR_BUNDLE_KEY_ID`, `ERR_BUNDLE_SIZE`
+   */
   static fromBundles(
     ...bundles: readonly [X509Bundle | JwtBundle | WitBundle, ...(X509Bundle | JwtBundle | WitBundle)[]]
   ): Bundle {
@@ -120,7 +123,7 @@ export class Bundle implements BundleSource, X509BundleSource, JwtBundleSource, 
    * This bundle with the authorities of another bundle of the same trust domain added; sequence number and refresh hint
    * stay. Bundles of different trust domains are never merged.
    *
-   * @throws {@link SpiffeError} `ERR_BUNDLE_TRUST_DOMAIN`, `ERR_BUNDLE_KEY_ID`
+   * @throws {@link SpiffeError} `ERR_BUNDLE_TRUST_DOMAIN`, `ERR_BUNDLE_KEY_ID`, `ERR_BUNDLE_SIZE`
    */
   merge(other: Bundle): Bundle {
     mustBeOf(this.trustDomain, other.trustDomain)

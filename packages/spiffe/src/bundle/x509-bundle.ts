@@ -94,7 +94,7 @@ export class X509Bundle implements X509BundleSource {
     return this.x509Authorities.some(held => held.equals(authority))
   }
 
-  /** This bundle with one authority more, at the end; itself when it holds it already. */
+  /** This bundle with one authority more, at the end; itself when it holds it already. @throws {@link SpiffeError} `ERR_BUNDLE_SIZE` */
   withX509Authority(authority: Certificate): X509Bundle {
     if (this.hasX509Authority(authority)) return this
     return new X509Bundle(this.trustDomain, [...this.x509Authorities, authority])
@@ -109,7 +109,7 @@ export class X509Bundle implements X509BundleSource {
     )
   }
 
-  /** A bundle of the same trust domain with other authorities. */
+  /** A bundle of the same trust domain with other authorities. @throws {@link SpiffeError} `ERR_BUNDLE_SIZE` */
   withX509Authorities(authorities: Iterable<Certificate>): X509Bundle {
     return new X509Bundle(this.trustDomain, authorities)
   }

@@ -166,23 +166,23 @@ export class SpiffeId {
     return this.path === '' ? [] : this.path.slice(1).split('/')
   }
 
-  /** This ID with a further path (beginning with `/`, or empty) behind its own. Throws as {@link SpiffeId.fromPath}. */
+  /** This ID with a further path (beginning with `/`, or empty) behind its own. @throws {@link SpiffeError} as {@link SpiffeId.fromPath} */
   appendPath(path: string): SpiffeId {
     checkIdPath(path)
     return new SpiffeId(this.trustDomain, this.path + path)
   }
 
-  /** This ID with further segments behind its own. Throws as {@link SpiffeId.fromSegments}. */
+  /** This ID with further segments behind its own. @throws {@link SpiffeError} as {@link SpiffeId.fromSegments} */
   appendSegments(...segments: string[]): SpiffeId {
     return new SpiffeId(this.trustDomain, this.path + joinIdPath(...segments))
   }
 
-  /** The ID of the same trust domain with another path. Throws as {@link SpiffeId.fromPath}. */
+  /** The ID of the same trust domain with another path. @throws {@link SpiffeError} as {@link SpiffeId.fromPath} */
   replacePath(path: string): SpiffeId {
     return SpiffeId.fromPath(this.trustDomain, path)
   }
 
-  /** The ID of the same trust domain with other segments. Throws as {@link SpiffeId.fromSegments}. */
+  /** The ID of the same trust domain with other segments. @throws {@link SpiffeError} as {@link SpiffeId.fromSegments} */
   replaceSegments(...segments: string[]): SpiffeId {
     return SpiffeId.fromSegments(this.trustDomain, ...segments)
   }
