@@ -125,7 +125,7 @@ const pollingLine = (name: string, count: number, entriesEach: number): LineGrou
     slow: true,
     run: async (contestant, effort) => {
       await using target = await contestant.fresh()
-      await settle(1_000)
+      await settle(Math.max(1, effort.seconds(5)) * 1000)
       const before = residentOf(target.serverPid)
       const { agents } = await attestMany(target, effort.count(count), entriesEach)
       const { resident, ...figures } = await measurePolling(target, agents, effort)

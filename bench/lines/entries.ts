@@ -72,7 +72,7 @@ export const distinctEntryLines: LineGroup = freshLines({
     await using target = await contestant.fresh()
     const many = effort.count(50_000)
     await create(target, distinct, 0, 1_000)
-    await settle(1_000)
+    await settle(Math.max(1, effort.seconds(5)) * 1000)
     const before = residentOf(target.serverPid)
     const created = await create(target, distinct, 1_000, 1_000 + many)
     await settle(effort.seconds(10) * 1000)

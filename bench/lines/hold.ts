@@ -23,7 +23,7 @@ export const holdLines: LineGroup = freshLines({
       using connection = await connectUnix(target.agentSocket, workloadHeaders)
       await connection.first(path, request)
     }
-    await settle(1_000)
+    await settle(Math.max(1, effort.seconds(5)) * 1000)
     const before = residentOf(target.agentPid)
     using stack = new DisposableStack()
     for (let number = 0; number < streams; number++) {

@@ -79,7 +79,7 @@ export const watchLines: LineGroup = freshLines({
   pushOnly: true,
   run: async (contestant, effort) => {
     await using target = await contestant.fresh({ agent: true })
-    await settle(1_000)
+    await settle(Math.max(1, effort.seconds(5)) * 1000)
     const before = residentOf(target.serverPid)
     const { agents } = await attestMany(target, effort.count(5_000), 2)
     using watching = await WatchingAgents.open(agents)
