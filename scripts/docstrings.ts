@@ -8,8 +8,6 @@ import { API, type Checker, type Symbol as ExportSymbol, SymbolFlags } from 'typ
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const packages = ['pki', 'api', 'spiffe', 'runtime', 'server', 'agent']
-/** Where a thrown code must be in a comment: what is made for programs of others. */
-const thrownCodesMatter = ['pki', 'spiffe', 'runtime']
 
 const problems = new Map<string, string>()
 let exported = 0
@@ -134,8 +132,6 @@ function namesCode(text: string, code: string): boolean {
 
 /** A class whose every method throws the same may say so once. */
 function checkThrown(name: string, node: ts.Node, said: string, classComment: string): void {
-  const owner = relative(join(root, 'packages'), node.getSourceFile().fileName).split('/')[0] ?? ''
-  if (!thrownCodesMatter.includes(owner)) return
   for (const code of thrownCodes(node)) {
     if (!namesCode(said, code) && !namesCode(classComment, code))
       problems.set(`${place(node)} ${code}`, `${place(node)}: ${name} throws ${code}; no @throws names it`)
