@@ -38,6 +38,8 @@ export function missedSince(
       if (change.parentAfter !== undefined) parents.add(change.parentAfter)
     }
   }
+  const changedAbove = new Set<string>()
+  for (const id of parentsOf.keys()) changedAbove.add(registry.entry(id)?.spiffeId ?? '')
   const entries: EntryRecord[] = []
   const names = new Set<string>()
   for (const entry of present) {
@@ -52,6 +54,8 @@ export function missedSince(
   for (const [id, parents] of parentsOf) {
     for (const parent of parents) {
       if (!registry.isUnder(agentId, parent)) continue
+      // What leads there now may not have done so while the entry was there.
+      if (changedAbove.has(parent)) return 'changed'
       removedIds.push(id)
       break
     }
