@@ -34,6 +34,8 @@ export interface Contestant {
 /** How much is done in each run. */
 export interface Effort {
   readonly quick: boolean
+  /** Which part of a full run's work each run does. */
+  readonly part: number
   /** So many of what takes so many in a full run. */
   count(full: number): number
   /** So long, for what takes so many seconds in a full run. */

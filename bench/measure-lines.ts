@@ -34,6 +34,7 @@ async function measureGroup(group: LineGroup, options: MeasureOptions): Promise<
     ({ program }) =>
       !(group.needsProgram && program === undefined) && !(group.pushOnly && program !== undefined && !program.pushes),
   )
+  if (able.length === 0) return []
   const calibration = await calibrate(effort.quick ? 1_000 : 5_000)
   const all: Record<string, Record<string, Figures[]>> = {}
   const names = Object.keys(group.lines)

@@ -75,6 +75,7 @@ function effortOf(quick: boolean, part = quick ? 0.05 : 1): Effort {
   if (!(part > 0)) throw new Error('the effort must be a number greater than 0')
   return {
     quick,
+    part,
     count: full => Math.max(1, Math.round(full * part)),
     seconds: full => full * part,
   }

@@ -6,7 +6,8 @@ import type { LineResult } from './measure-lines.ts'
 /** All that a run of the benchmark found; what `--json` writes. */
 export interface Report {
   readonly machine: Machine
-  readonly quick: boolean
+  /** Which part of a full run's work each run did. */
+  readonly part: number
   readonly runs: number
   readonly lines: readonly LineResult[]
 }
@@ -34,7 +35,7 @@ const compared: readonly (readonly [FigureName, string])[] = [
 ]
 
 /** As Markdown: the machine, and a row for each line and contestant, with what the first is of the second. */
-export function reportTable({ machine, quick, runs, lines }: Report): string {
+export function reportTable({ machine, part, runs, lines }: Report): string {
   const names = [...new Set(lines.flatMap(line => Object.keys(line.medians)))]
   const head = ['line', 'who', ...new Set(columns.map(([, title]) => title)), 'in raw signatures']
   if (names.length > 1) head.push(`${names[0]} / ${names[1]}`)
@@ -50,7 +51,7 @@ export function reportTable({ machine, quick, runs, lines }: Report): string {
   const { date, cores, cpu, memoryGib, linux, node, loadBefore, versions } = machine
   const said = Object.entries(versions).map(([who, version]) => `${who} ${version}`)
   return [
-    `${date}, ${cores} × ${cpu}, ${memoryGib} GiB, Linux ${linux}, Node ${node}, load average before ${loadBefore.toFixed(1)}; ${said.join('; ')}; medians of ${runs}${quick ? ' (quick)' : ''}.`,
+    `${date}, ${cores} × ${cpu}, ${memoryGib} GiB, Linux ${linux}, Node ${node}, load average before ${loadBefore.toFixed(1)}; ${[...said, `medians of ${runs}${part === 1 ? '' : `, ${part} of the work each`}`].join('; ')}.`,
     '',
     markdownTable(head, rows),
     '',

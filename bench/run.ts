@@ -36,7 +36,7 @@ if (command === 'grow') {
   keep({ machine, growths })
 } else {
   const lines = await measureLines(options.lines, { contestants, effort, runs, say })
-  const report: Report = { machine, quick: effort.quick, runs, lines }
+  const report: Report = { machine, part: effort.part, runs, lines }
   print(reportTable(report))
   if (command === 'record') record(report)
   if (command === 'compare') print(compareWithRecorded(lines))
