@@ -14,7 +14,6 @@ import {
   TaskGroup,
 } from '@plastron/runtime'
 import type { SpiffeId } from '@plastron/spiffe'
-import { reasonOf } from './agent-error.ts'
 import { AgentIdentity } from './attestation/node/agent-identity.ts'
 import { ServerLink } from './attestation/node/server-link.ts'
 import type { AgentConfig } from './config/agent-config.ts'
@@ -29,13 +28,16 @@ import { WorkloadSessions } from './endpoints/workload-session.ts'
 import { IdentityStore } from './identity/identity-store.ts'
 import { JwtIssuer } from './identity/jwt-issuer.ts'
 import { serverCalls } from './identity/server-calls.ts'
+import { ServerPoll } from './identity/server-poll.ts'
 import { ServerSync } from './identity/server-sync.ts'
+import { ServerWatch } from './identity/server-watch.ts'
 import { WitIssuer } from './identity/wit-issuer.ts'
 import { X509Issuer } from './identity/x509-issuer.ts'
 import { type LoadedPlugins, loadPlugins } from './plugins/load-plugins.ts'
 import { AgentState } from './storage/agent-state.ts'
 import { EntrySync } from './upstream/entry-sync.ts'
 import { ServerTime } from './upstream/server-time.ts'
+import type { TrustBundle } from './upstream/trust-bundle.ts'
 
 /** What an agent gets from the program that runs it. */
 export interface AgentDependencies {
@@ -117,34 +119,56 @@ export async function startAgent(config: AgentConfig, deps: AgentDependencies): 
     time,
     log: log.child({ subsystem_name: 'attestor' }),
     random,
-    onChange: () => link.reconnect(),
+    onChange: () => {
+      link.reconnect()
+      watch.takeOver()
+    },
   })
   const store = new IdentityStore(trustDomain, identity.trust)
   const link: ServerLink = owned.use(
-    new ServerLink({ identity, clock, log, random, version: deps.version, onRemoved: () => store.clear(), signal }),
+    new ServerLink({
+      identity,
+      clock,
+      log,
+      random,
+      version: deps.version,
+      isWatching: () => watch.isLive,
+      onRemoved: () => store.clear(),
+      signal,
+    }),
   )
   const connection = () => link.connection()
   const calls = serverCalls(connection)
   const syncLog = log.child({ subsystem_name: 'manager' })
-  const sync = new ServerSync({
+  const onMalformed = (error: Error) => syncLog.warn('Something of the server is left out', { error: error.message })
+  const onTrust = (trust: TrustBundle) => identity.setTrust(trust)
+  const watch: ServerWatch = new ServerWatch({
     store,
-    entries: new EntrySync({
-      client: () => connection().entry,
-      trustDomain,
-      useSync: config.useSyncAuthorizedEntries,
-      onMalformed: error => syncLog.warn('An entry of the server is left out', { error: error.message }),
-    }),
+    connection,
+    clock,
+    time,
+    log: syncLog,
+    random,
+    version: deps.version,
+    onMalformed,
+    onTrust,
+  })
+  const entries = new EntrySync({
+    client: () => connection().entry,
+    trustDomain,
+    useSync: config.useSyncAuthorizedEntries,
+    onMalformed,
+  })
+  const sync = new ServerSync({
+    watch,
+    poll: new ServerPoll({ store, entries, connection, log: syncLog, onTrust }),
     connection,
     clock,
     log: syncLog,
     random,
     intervalMs: config.syncIntervalMs,
     isEmpty: () => x509.count === 0,
-    onTrust: trust => identity.setTrust(trust),
-    async onServerError(error) {
-      syncLog.error('Synchronization with the server failed', { error: reasonOf(error) })
-      await link.failed(error)
-    },
+    onServerError: error => link.failed(error),
   })
   const shared = {
     store,

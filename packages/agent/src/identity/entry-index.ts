@@ -1,27 +1,31 @@
 import type { AgentEntry } from '../entries/agent-entry.ts'
 
-/** Finds the entries whose selectors a workload has all of (AGT-CACHE-005). Immutable; made anew when entries change. */
+/** Finds the entries whose selectors a workload has all of (AGT-CACHE-005). Entries for SVID stores are left out: no socket serves them (AGT-STORE-001). */
 export class EntryIndex {
-  /** Every entry under the one of its selectors that the fewest entries have. */
-  readonly #bySelector = new Map<string, AgentEntry[]>()
-  readonly #matches = new WeakMap<ReadonlySet<string>, readonly AgentEntry[]>()
+  /** Every entry under that one of its selectors which the fewest entries had when it came. */
+  readonly #bySelector = new Map<string, Set<AgentEntry>>()
+  readonly #placeOf = new Map<AgentEntry, string>()
+  readonly #counts = new Map<string, number>()
+  #matches = new WeakMap<ReadonlySet<string>, readonly AgentEntry[]>()
 
-  /** Entries for SVID stores are left out: no socket serves them (AGT-STORE-001). */
   constructor(entries: Iterable<AgentEntry>) {
     const served = [...entries].filter(({ storeSvid }) => !storeSvid)
-    const counts = new Map<string, number>()
-    for (const { selectorKeys } of served) for (const key of selectorKeys) counts.set(key, (counts.get(key) ?? 0) + 1)
-    for (const entry of served) {
-      const rarest = entry.selectorKeys.reduce((a, b) => ((counts.get(b) ?? 0) < (counts.get(a) ?? 0) ? b : a))
-      const list = this.#bySelector.get(rarest)
-      if (list === undefined) this.#bySelector.set(rarest, [entry])
-      else list.push(entry)
-    }
+    for (const entry of served) this.#count(entry, 1)
+    for (const entry of served) this.#place(entry)
+  }
+
+  /** Puts entries in the place of others; whatever is not named stays. */
+  replace(before: Iterable<AgentEntry>, after: Iterable<AgentEntry>): void {
+    for (const entry of before) this.#remove(entry)
+    const served = [...after].filter(({ storeSvid }) => !storeSvid)
+    for (const entry of served) this.#count(entry, 1)
+    for (const entry of served) this.#place(entry)
+    this.#matches = new WeakMap()
   }
 
   /**
-   * Matching entries by id in ascending order; the first one is the default identity (AGT-WL-018). The same list for the same set, which must not
-   * change.
+   * Matching entries by id in ascending order; the first one is the default identity (AGT-WL-018). Between two changes the same list for the same
+   * set, which must not change.
    */
   match(selectorKeys: ReadonlySet<string>): readonly AgentEntry[] {
     let matching = this.#matches.get(selectorKeys)
@@ -30,6 +34,33 @@ export class EntryIndex {
       this.#matches.set(selectorKeys, matching)
     }
     return matching
+  }
+
+  #place(entry: AgentEntry): void {
+    const count = (key: string) => this.#counts.get(key) ?? 0
+    const rarest = entry.selectorKeys.reduce((a, b) => (count(b) < count(a) ? b : a))
+    this.#placeOf.set(entry, rarest)
+    const list = this.#bySelector.get(rarest)
+    if (list === undefined) this.#bySelector.set(rarest, new Set([entry]))
+    else list.add(entry)
+  }
+
+  #remove(entry: AgentEntry): void {
+    const place = this.#placeOf.get(entry)
+    if (place === undefined) return
+    this.#placeOf.delete(entry)
+    this.#count(entry, -1)
+    const list = this.#bySelector.get(place)
+    list?.delete(entry)
+    if (list?.size === 0) this.#bySelector.delete(place)
+  }
+
+  #count({ selectorKeys }: AgentEntry, by: number): void {
+    for (const key of selectorKeys) {
+      const count = (this.#counts.get(key) ?? 0) + by
+      if (count > 0) this.#counts.set(key, count)
+      else this.#counts.delete(key)
+    }
   }
 
   #find(selectorKeys: ReadonlySet<string>): readonly AgentEntry[] {

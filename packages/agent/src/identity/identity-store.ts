@@ -8,10 +8,22 @@ import { Subscription } from './subscription.ts'
 /** Bundles of other trust domains by name. */
 export type FederatedBundles = ReadonlyMap<string, TrustBundle>
 
+/** What has changed on the server. What is not named stays as it is. */
+export interface StoreChanges {
+  /** New or changed, by id. */
+  readonly entries: EntryMap
+  /** Ids of entries that go. Those that are not held are ignored. */
+  readonly removed: ReadonlySet<string>
+  /** New or changed, by name. That of the own trust domain is not looked at. */
+  readonly bundles: FederatedBundles
+  /** Names of trust domains whose bundles go. */
+  readonly removedBundles: ReadonlySet<string>
+}
+
 /** What the agent knows from the server, and who waits for changes of it. */
 export class IdentityStore {
   readonly trustDomain: TrustDomain
-  #entries: EntryMap = new Map()
+  #entries = new Map<string, AgentEntry>()
   #index = new EntryIndex([])
   #own: TrustBundle | undefined
   #federated: FederatedBundles = new Map()
@@ -85,21 +97,43 @@ export class IdentityStore {
     const changedDomains = changedNames(this.#federated, federated)
     const entriesChanged = !sameEntries(this.#entries, entries)
     this.#synced = true
-    this.#own = own
-    this.#federated = federated
-    this.#entries = entries
-    if (entriesChanged) this.#index = new EntryIndex(entries.values())
-    if (!isFirst && !entriesChanged && !ownChanged && changedDomains.size === 0) return
-    for (const subscription of this.#subscriptions) {
-      const before = subscription.entries
-      if (entriesChanged) this.#rematch(subscription)
-      const sees =
-        isFirst ||
-        ownChanged ||
-        !sameList(before, subscription.entries) ||
-        subscription.entries.some(({ federatesWith }) => federatesWith.some(({ name }) => changedDomains.has(name)))
-      if (sees) subscription.notify()
+    if (ownChanged) this.#own = own
+    if (changedDomains.size > 0) this.#federated = federated
+    if (entriesChanged) {
+      this.#entries = new Map(entries)
+      this.#index = new EntryIndex(entries.values())
     }
+    if (!isFirst && !entriesChanged && !ownChanged && changedDomains.size === 0) return
+    this.#notify({ all: isFirst || ownChanged, changedDomains, affects: () => entriesChanged })
+    this.#tell()
+  }
+
+  /** Takes up what has changed, as a whole, in time that goes by how much that is. Streams that see a difference are told. */
+  applyChanges({ entries, removed, bundles, removedBundles }: StoreChanges, own: TrustBundle): void {
+    const ownChanged = this.#own === undefined || !sameTrustBundle(this.#own, own)
+    if (ownChanged) this.#own = own
+    const changedDomains = this.#changeFederated(bundles, removedBundles)
+    const before: AgentEntry[] = []
+    const after: AgentEntry[] = []
+    for (const id of removed) {
+      const held = this.#entries.get(id)
+      if (held === undefined || entries.has(id)) continue
+      before.push(held)
+      this.#entries.delete(id)
+    }
+    for (const [id, entry] of entries) {
+      const held = this.#entries.get(id)
+      if (held === entry) continue
+      if (held !== undefined) before.push(held)
+      after.push(entry)
+      this.#entries.set(id, entry)
+    }
+    const count = before.length + after.length
+    if (count > 0) this.#index.replace(before, after)
+    if (count === 0 && !ownChanged && changedDomains.size === 0) return
+    const affects = ({ selectorKeys }: Subscription) =>
+      count > MANY || [...before, ...after].some(entry => entry.selectorKeys.every(key => selectorKeys.has(key)))
+    this.#notify({ all: ownChanged, changedDomains, affects: count === 0 ? () => false : affects })
     this.#tell()
   }
 
@@ -125,9 +159,43 @@ export class IdentityStore {
     for (const id of entryIds) for (const subscription of this.#byEntry.get(id) ?? []) subscription.notify()
   }
 
+  #changeFederated(bundles: FederatedBundles, removed: ReadonlySet<string>): ReadonlySet<string> {
+    const changed = new Set<string>()
+    const next = new Map(this.#federated)
+    for (const name of removed) if (next.delete(name)) changed.add(name)
+    for (const [name, bundle] of bundles) {
+      const held = next.get(name)
+      if (name === this.trustDomain.name || (held !== undefined && sameTrustBundle(held, bundle))) continue
+      next.set(name, bundle)
+      changed.add(name)
+    }
+    if (changed.size > 0) this.#federated = new Map([...next].sort(([a], [b]) => (a < b ? -1 : 1)))
+    return changed
+  }
+
+  /** Finds the entries of the streams that are affected anew, and tells those that see a difference. */
+  #notify(change: {
+    readonly all: boolean
+    readonly changedDomains: ReadonlySet<string>
+    readonly affects: (subscription: Subscription) => boolean
+  }): void {
+    const { all, changedDomains, affects } = change
+    for (const subscription of this.#subscriptions) {
+      const before = subscription.entries
+      if (affects(subscription)) this.#rematch(subscription)
+      const sees =
+        all ||
+        !sameList(before, subscription.entries) ||
+        (changedDomains.size > 0 &&
+          subscription.entries.some(({ federatesWith }) => federatesWith.some(({ name }) => changedDomains.has(name))))
+      if (sees) subscription.notify()
+    }
+  }
+
   #rematch(subscription: Subscription): void {
+    const matching = this.match(subscription.selectorKeys)
     this.#unlink(subscription)
-    subscription.entries = this.match(subscription.selectorKeys)
+    subscription.entries = matching
     for (const { id } of subscription.entries) {
       const holders = this.#byEntry.get(id)
       if (holders === undefined) this.#byEntry.set(id, new Set([subscription]))
@@ -148,6 +216,9 @@ export class IdentityStore {
     for (const listener of this.#listeners) listener()
   }
 }
+
+/** Of more changes than that, it is not looked at one by one whom they concern. */
+const MANY = 32
 
 const NONE: readonly TrustBundle[] = []
 

@@ -59,6 +59,8 @@ interface Slot {
   retryAtMs: number
   /** Counts up with every new workload of the entry. */
   lastAccess: number
+  /** The server has been asked, and has not answered yet. */
+  isAsked: boolean
 }
 
 /**
@@ -120,27 +122,41 @@ export class X509Issuer {
     this.#alarm.wake()
   }
 
-  /** Issues and renews until the signal is aborted. */
+  /**
+   * Issues and renews until the signal is aborted. What comes while the server is being asked makes up the next batch; but what a workload waits
+   * for does not wait until one that nobody waits for is done.
+   */
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#options
+    const lanes = { waited: undefined as Promise<void> | undefined, others: undefined as Promise<void> | undefined }
     while (!signal.aborted) {
       const due = this.#due()
-      if (due.length > 0) await this.#issue(due, signal)
-      else await this.#alarm.wait(clock, this.#pause(), signal).catch(() => undefined)
+      for (const lane of ['waited', 'others'] as const) {
+        // Only one batch begins at a time: what others get is decided again once those who wait are asked for.
+        if (due[lane].length === 0 || lanes[lane] !== undefined) continue
+        if (lane === 'others' && lanes.waited !== undefined) continue
+        lanes[lane] = this.#issue(due[lane], signal).finally(() => {
+          lanes[lane] = undefined
+          this.#alarm.wake()
+        })
+      }
+      await this.#alarm.wait(clock, this.#pause(), signal).catch(() => undefined)
     }
+    await Promise.all([lanes.waited, lanes.others])
   }
 
-  /** The entries to ask for now: those that workloads wait for first, then those that end first. */
-  #due(): AgentEntry[] {
+  /** The entries to ask for now: those that workloads wait for, and the others; those that end first come first. */
+  #due(): { waited: readonly AgentEntry[]; others: readonly AgentEntry[] } {
     const { store } = this.#options
     const { waited, others } = this.#wanted()
     const end = ({ id }: AgentEntry) => this.#slots.get(id)?.document?.notAfter.getTime() ?? 0
-    const due = (list: readonly AgentEntry[]) =>
-      list.filter(entry => this.#isDue(entry)).sort((a, b) => end(a) - end(b) || (a.id < b.id ? -1 : 1))
+    const due = (list: readonly AgentEntry[], most: number) =>
+      list
+        .filter(entry => this.#isDue(entry))
+        .sort((a, b) => end(a) - end(b) || (a.id < b.id ? -1 : 1))
+        .slice(0, Math.min(this.#batchSize, most))
     for (const id of this.#slots.keys()) if (!store.entries.has(id)) this.#slots.delete(id)
-    const now = due(waited)
-    if (now.length > 0) return now.slice(0, this.#batchSize)
-    return due(others).slice(0, Math.min(this.#batchSize, PREFETCH_BATCH))
+    return { waited: due(waited, MAX_BATCH), others: due(others, PREFETCH_BATCH) }
   }
 
   /** Who is to have an X509-SVID; what is over the limit loses it, the least recently asked for first. */
@@ -164,6 +180,7 @@ export class X509Issuer {
   #isDue(entry: AgentEntry): boolean {
     const slot = this.#slots.get(entry.id)
     if (slot === undefined) return true
+    if (slot.isAsked) return false
     const now = this.#options.clock.monotonic()
     if (now < slot.retryAtMs) return false
     return (
@@ -193,6 +210,8 @@ export class X509Issuer {
     const { mint, keyType, onServerError, log, store } = this.#options
     let results: readonly X509Result[]
     let keys: readonly PrivateKey[]
+    const slots = entries.map(entry => this.#slotOf(entry))
+    for (const slot of slots) slot.isAsked = true
     try {
       keys = await Promise.all(entries.map(() => PrivateKey.generate(keyType)))
       const csrs = await Promise.all(keys.map(signer => createCertificateRequest({ signer })))
@@ -213,11 +232,13 @@ export class X509Issuer {
       for (const entry of entries) this.#fail(entry, reasonOf(error))
       log.warn('Failed to fetch X509-SVIDs', { count: entries.length, error: reasonOf(error) })
       onServerError(error)
+      for (const slot of slots) slot.isAsked = false
       store.notifyEntries(entries.map(({ id }) => id))
       return
     }
     this.#batchSize = Math.min(MAX_BATCH, this.#batchSize * 2)
     await this.#take(entries, keys, results, signal)
+    for (const slot of slots) slot.isAsked = false
     store.notifyEntries(entries.map(({ id }) => id))
   }
 
@@ -317,6 +338,7 @@ export class X509Issuer {
         failure: undefined,
         retryAtMs: 0,
         lastAccess: 0,
+        isAsked: false,
       }
       this.#slots.set(entry.id, slot)
     }

@@ -143,8 +143,8 @@ export class EntrySync {
   }
 }
 
-/** Servers before 1.12 do not tell when an entry was created. */
-function isCurrent(entry: AgentEntry, revision: bigint, createdAt: bigint): boolean {
+/** Whether a held entry is in the state that the server tells. Servers before 1.12 do not tell when an entry was created: then it is 0. */
+export function isCurrent(entry: AgentEntry, revision: bigint, createdAt: bigint): boolean {
   return entry.revision === revision && (createdAt === 0n || entry.createdAt === createdAt)
 }
 

@@ -1,4 +1,4 @@
-import { agentV1, bundleV1, entryV1, svidV1 } from '@plastron/api'
+import { agentV1, bundleV1, entryV1, svidV1, syncV1 } from '@plastron/api'
 import { Certificate } from '@plastron/pki'
 import { type Channel, connectMutualTls, GrpcError, type ServiceClient, type TlsIdentity } from '@plastron/runtime'
 import {
@@ -23,6 +23,10 @@ export interface ServerConnectionOptions {
    */
   readonly bundle: () => Bundle | undefined
   readonly now: () => Date
+  /** Silence after which the server is asked for a sign of life while a call is open, in milliseconds. Default 22,000. */
+  readonly keepaliveMs?: number | undefined
+  /** A server that gives no such sign for so long is dead, in milliseconds. Default 5,000. */
+  readonly keepaliveTimeoutMs?: number | undefined
 }
 
 /** The connection to a server of the trust domain. It connects when the first call needs it, and again when it was lost. */
@@ -31,9 +35,11 @@ export class ServerConnection implements Disposable {
   readonly bundle: ServiceClient<typeof bundleV1.Bundle>
   readonly entry: ServiceClient<typeof entryV1.Entry>
   readonly svid: ServiceClient<typeof svidV1.SVID>
+  readonly sync: ServiceClient<typeof syncV1.Sync>
   readonly #channel: Channel
   readonly #options: ServerConnectionOptions
   #distrust: AgentError | undefined
+  #establishedCount = 0
 
   constructor(options: ServerConnectionOptions) {
     this.#options = options
@@ -41,7 +47,8 @@ export class ServerConnection implements Disposable {
       host: options.host,
       port: options.port,
       identity: options.identity,
-      keepaliveMs: 22_000,
+      keepaliveMs: options.keepaliveMs ?? 22_000,
+      keepaliveTimeoutMs: options.keepaliveTimeoutMs ?? 5000,
       // TLS checks the chain too; a bootstrap without a bundle has nothing to check it with.
       ...(options.bundle() === undefined ? {} : { roots: () => authoritiesOf(options) }),
       verifyServer: chain => this.#verify(chain),
@@ -50,11 +57,17 @@ export class ServerConnection implements Disposable {
     this.bundle = this.#channel.client(bundleV1.Bundle)
     this.entry = this.#channel.client(entryV1.Entry)
     this.svid = this.#channel.client(svidV1.SVID)
+    this.sync = this.#channel.client(syncV1.Sync)
   }
 
   /** Why the last connection attempt was given up, if what answered was not a trusted server; undefined once one was. */
   get distrust(): AgentError | undefined {
     return this.#distrust
+  }
+
+  /** How often a connection to a trusted server was made. */
+  get establishedCount(): number {
+    return this.#establishedCount
   }
 
   /** Makes later calls use a new connection, with the certificate of that moment. */
@@ -70,6 +83,7 @@ export class ServerConnection implements Disposable {
     try {
       await verifyServer(chain, this.#options)
       this.#distrust = undefined
+      this.#establishedCount += 1
     } catch (error) {
       this.#distrust = error instanceof AgentError ? error : undefined
       throw error

@@ -8,7 +8,9 @@ import { type Bundle, TrustDomain } from '@plastron/spiffe'
 import { TestAuthority } from '@plastron/spiffe/testing'
 import { entryFromProto } from '../entries/agent-entry.ts'
 import { IdentityStore } from '../identity/identity-store.ts'
+import { ServerPoll } from '../identity/server-poll.ts'
 import { ServerSync } from '../identity/server-sync.ts'
+import { ServerWatch } from '../identity/server-watch.ts'
 import {
   bundleMessage,
   type EntryInit,
@@ -19,6 +21,7 @@ import {
 import { eventually } from '../testing/test-agent.ts'
 import { EntrySync } from './entry-sync.ts'
 import { ServerConnection } from './server-connection.ts'
+import { ServerTime } from './server-time.ts'
 import { type TrustBundle, trustBundleFromProto, untainted } from './trust-bundle.ts'
 
 const td = TrustDomain.parse('example.org')
@@ -252,18 +255,31 @@ describe('synchronization', () => {
     const trusts: TrustBundle[] = []
     const errors: unknown[] = []
     const controller = new AbortController()
+    const onTrust = async (trust: TrustBundle) => {
+      trusts.push(trust)
+    }
+    const connection = () => h.connection
+    const { clock } = h
+    const random = () => 0
     const sync = new ServerSync({
-      store,
-      entries: h.entries(),
-      connection: () => h.connection,
-      clock: h.clock,
+      watch: new ServerWatch({
+        store,
+        connection,
+        clock,
+        time: new ServerTime(clock, () => undefined),
+        log,
+        random,
+        version: '0.0.0-test',
+        onMalformed: error => h.malformed.push(error.message),
+        onTrust,
+      }),
+      poll: new ServerPoll({ store, entries: h.entries(), connection, log, onTrust }),
+      connection,
+      clock,
       log,
-      random: () => 0,
+      random,
       intervalMs,
       isEmpty: () => store.entries.size === 0,
-      onTrust: async trust => {
-        trusts.push(trust)
-      },
       onServerError: async error => {
         errors.push(error)
       },

@@ -315,8 +315,10 @@ export class AgentIdentity {
   }
 
   #connection(bundle: () => Bundle | undefined, identity?: () => TlsIdentity | undefined): ServerConnection {
-    const { serverAddress, serverPort, trustDomain, clock } = this.#options
+    const { serverAddress, serverPort, trustDomain, clock, random } = this.#options
     return new ServerConnection({
+      // Thousands of agents do not ask for signs of life in step.
+      keepaliveMs: Math.round(20_000 + 5000 * random()),
       host: serverAddress,
       port: serverPort,
       trustDomain,

@@ -14,6 +14,8 @@ export interface ServerLinkOptions {
   readonly random: () => number
   /** The version that the server is told. */
   readonly version: string
+  /** Whether a stream from the server is open, which shows that its connection works. */
+  readonly isWatching: () => boolean
   /** The agent has no identity any more: nothing may be served on its behalf. */
   readonly onRemoved: () => void
   /** Aborted when the agent stops. */
@@ -93,7 +95,9 @@ export class ServerLink implements Disposable {
    */
   failed(error: unknown): Promise<void> {
     // How soon to try again is decided by those who call; the connection's own pauses would only come on top.
-    if (error instanceof GrpcError && error.code === 'UNAVAILABLE') this.reconnect()
+    // A connection that carries a stream is not given up because of one call.
+    const isLost = error instanceof GrpcError && error.code === 'UNAVAILABLE' && !this.#options.isWatching()
+    if (isLost) this.reconnect()
     this.#recovery ??= this.#recover(error)
       .catch(reason => {
         if (!this.#options.signal.aborted) this.#lost.reject(reason)
