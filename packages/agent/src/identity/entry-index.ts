@@ -6,7 +6,9 @@ export class EntryIndex {
   readonly #bySelector = new Map<string, Set<AgentEntry>>()
   readonly #placeOf = new Map<AgentEntry, string>()
   readonly #counts = new Map<string, number>()
-  #matches = new WeakMap<ReadonlySet<string>, readonly AgentEntry[]>()
+  readonly #matches = new WeakMap<ReadonlySet<string>, { list: readonly AgentEntry[]; version: number }>()
+  /** Counts the changes. */
+  #version = 0
 
   constructor(entries: Iterable<AgentEntry>) {
     const served = [...entries].filter(({ storeSvid }) => !storeSvid)
@@ -20,20 +22,20 @@ export class EntryIndex {
     const served = [...after].filter(({ storeSvid }) => !storeSvid)
     for (const entry of served) this.#count(entry, 1)
     for (const entry of served) this.#place(entry)
-    this.#matches = new WeakMap()
+    this.#version += 1
   }
 
   /**
-   * Matching entries by id in ascending order; the first one is the default identity (AGT-WL-018). Between two changes the same list for the same
-   * set, which must not change.
+   * Matching entries by id in ascending order; the first one is the default identity (AGT-WL-018). For the same set, which must not change, it is
+   * the same list until that has other entries: what was made of the list can be kept with it.
    */
   match(selectorKeys: ReadonlySet<string>): readonly AgentEntry[] {
-    let matching = this.#matches.get(selectorKeys)
-    if (matching === undefined) {
-      matching = this.#find(selectorKeys)
-      this.#matches.set(selectorKeys, matching)
-    }
-    return matching
+    const held = this.#matches.get(selectorKeys)
+    if (held?.version === this.#version) return held.list
+    const found = this.#find(selectorKeys)
+    const list = held !== undefined && sameEntries(held.list, found) ? held.list : found
+    this.#matches.set(selectorKeys, { list, version: this.#version })
+    return list
   }
 
   #place(entry: AgentEntry): void {
@@ -72,4 +74,8 @@ export class EntryIndex {
     }
     return found.sort((a, b) => (a.id < b.id ? -1 : 1))
   }
+}
+
+function sameEntries(a: readonly AgentEntry[], b: readonly AgentEntry[]): boolean {
+  return a.length === b.length && a.every((entry, index) => entry === b[index])
 }

@@ -65,6 +65,27 @@ describe('matching', () => {
   })
 })
 
+describe('what was matched', () => {
+  test('stays the same list until it has other entries', () => {
+    const on = (id: string, value: string) => agentEntry(id, `/${id}`, { selectors: [{ type: 't', value }] })
+    const one = on('e1', 'a')
+    const index = new EntryIndex([one])
+    const keys = new Set(['t:a'])
+    const list = index.match(keys)
+    assert.deepEqual(list, [one])
+    const elsewhere = on('e2', 'b')
+    index.replace([], [elsewhere])
+    assert.equal(index.match(keys), list)
+    const anew = on('e1', 'a')
+    index.replace([one, elsewhere], [anew])
+    assert.notEqual(index.match(keys), list)
+    assert.equal(index.match(keys)[0], anew)
+    index.replace([anew], [])
+    assert.deepEqual(index.match(keys), [])
+    assert.deepEqual(index.match(new Set(['t:a'])), [])
+  })
+})
+
 describe('store', () => {
   test('AGT-CACHE-004 who is slow sees the newest state once', async () => {
     const authority = await TestAuthority.create()
