@@ -70,8 +70,8 @@ class Agent {
     this.#stream = undefined
   }
 
-  get paths(): (string | undefined)[] {
-    return [...this.state.entries.values()].map(({ spiffeId }) => spiffeId?.path).toSorted()
+  get paths(): string[] {
+    return [...this.state.entries.values()].map(({ spiffeId }) => spiffeId?.path ?? '').toSorted()
   }
 }
 

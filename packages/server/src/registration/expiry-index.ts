@@ -28,6 +28,11 @@ export class ExpiryIndex {
     if (this.#empty > 64 && this.#empty > this.#counts.size / 2) this.#rebuild()
   }
 
+  /** Moments that are kept, some of which may have no entry any more. */
+  get size(): number {
+    return this.#counts.size
+  }
+
   /** The nearest moment at which an entry ends, in seconds since 1970; undefined when none does. */
   get first(): number | undefined {
     for (let first = this.#heap[0]; first !== undefined; first = this.#heap[0]) {

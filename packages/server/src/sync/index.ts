@@ -1,2 +1,2 @@
 export { positionMessage } from './position.ts'
-export { SyncHub, type SyncHubOptions } from './sync-hub.ts'
+export { SyncHub } from './sync-hub.ts'

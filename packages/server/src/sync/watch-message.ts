@@ -4,12 +4,12 @@ import { encodedBundle, keptEntrySize, ProtoWriter, writeKeptEntry } from '../en
 import { historyBytes } from './position.ts'
 
 /** No message of a watch is larger, unless one entry or bundle alone is. */
-export const MAX_PART_BYTES = 1 << 20
+const MAX_PART_BYTES = 1 << 20
 /** What a part needs besides entries and bundles. */
 const FRAME_BYTES = 256
 
 /** Why a snapshot is sent: numbers of `SnapshotBegin.Reason`. */
-export const snapshotReasons = {
+const snapshotReasons = {
   INITIAL: 1,
   HISTORY_CHANGED: 2,
   AHEAD: 3,
