@@ -1,7 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf'
 import { create } from '@bufbuild/protobuf'
 import { anyPack } from '@bufbuild/protobuf/wkt'
-import { agentV1, bundleV1, entryV1, svidV1, types } from '@plastron/api'
+import { agentV1, bundleV1, entryV1, svidV1, syncV1, types } from '@plastron/api'
 import { Certificate, CertificateRequest, PublicKey } from '@plastron/pki'
 import {
   type Call,
@@ -14,6 +14,7 @@ import {
 } from '@plastron/runtime'
 import { checkLeaf, SpiffeId, type TrustDomain } from '@plastron/spiffe'
 import { TestAuthority } from '@plastron/spiffe/testing'
+import { FakeSync } from './fake-sync.ts'
 
 type Overrides<S extends Parameters<GrpcServer['add']>[0]> = Handlers<S>
 
@@ -30,6 +31,8 @@ export interface FakeServerOptions {
   readonly pageSize?: number | undefined
   /** Ids of entries that no document is issued for. */
   readonly refusedEntries?: readonly string[] | undefined
+  /** Whether it pushes: default no, as SPIRE. */
+  readonly pushes?: boolean | undefined
   readonly agent?: Overrides<typeof agentV1.Agent> | undefined
   readonly bundle?: Overrides<typeof bundleV1.Bundle> | undefined
   readonly entry?: Overrides<typeof entryV1.Entry> | undefined
@@ -51,6 +54,8 @@ export class FakeServer implements AsyncDisposable {
   /** Why calls of agents are refused. */
   refusal: keyof typeof types.PermissionDeniedDetails_Reason | undefined
   readonly calls: string[] = []
+  /** What it pushes, if it does. */
+  readonly sync: FakeSync
   taintedRoots: Certificate[] = []
   extraRoots: Certificate[] = []
   jwtTainted = false
@@ -75,7 +80,16 @@ export class FakeServer implements AsyncDisposable {
         },
       ],
     })
+    const source = selfOf(this)
+    this.sync = new FakeSync({
+      get entries() {
+        return source.entries
+      },
+      bundles: () => [this.ownBundle(), ...this.federated.values()],
+      refuse: call => this.#refuse(call),
+    })
     const own = this.#handlers()
+    if (options.pushes === true) this.#server.add(syncV1.Sync, this.sync.handlers())
     this.#server
       .add(agentV1.Agent, { ...own.agent, ...options.agent })
       .add(bundleV1.Bundle, { ...own.bundle, ...options.bundle })
