@@ -124,10 +124,10 @@ export class Call {
 
   /** Ends the call because its caller no longer waits. For the server only. */
   abortByCaller(nowMs: number): void {
-    this.abort(
-      nowMs >= this.#deadlineMs
-        ? new GrpcError('DEADLINE_EXCEEDED', 'the deadline of the call has passed')
-        : new GrpcError('CANCELLED', 'the caller has gone'),
-    )
+    this.abort(nowMs >= this.#deadlineMs ? PAST_DEADLINE : CALLER_GONE)
   }
 }
+
+// Made once: the way every fetch of a first answer ends needs no stack, which would cost a tenth of it.
+const PAST_DEADLINE = new GrpcError('DEADLINE_EXCEEDED', 'the deadline of the call has passed')
+const CALLER_GONE = new GrpcError('CANCELLED', 'the caller has gone')

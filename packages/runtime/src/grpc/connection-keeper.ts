@@ -8,8 +8,8 @@ export interface ConnectionRules {
   readonly maxConnectionAgeMs: number | undefined
   /** Time without a stream, in milliseconds, after which a connection ends. */
   readonly maxIdleMs: number
-  /** Time without a byte from the peer, in milliseconds, after which a connection with a lasting call is cut. */
-  readonly maxSilenceMs: number
+  /** Time without a byte from the peer, in milliseconds, after which a connection with a lasting call is cut. Undefined: no call is lasting. */
+  readonly maxSilenceMs: number | undefined
 }
 
 /** What a keeper knows about a connection, and is told about it. */
@@ -39,6 +39,8 @@ interface Kept {
 const MAX_AGE_GRACE_MS = 180_000
 /** Time between two looks at all connections. */
 const LOOK_MS = 1000
+/** The same where connections have neither an age nor to give signs of life: a process that idles is not to be woken every second. */
+const RARE_LOOK_MS = 30_000
 const MAX_AGE = Buffer.from('max_age')
 const MAX_IDLE = Buffer.from('max_idle')
 
@@ -110,8 +112,11 @@ export class ConnectionKeeper {
   #startLooking(): void {
     if (this.#looking !== undefined) return
     this.#looking = new AbortController()
-    const { maxConnectionAgeMs = LOOK_MS, maxSilenceMs, maxIdleMs } = this.#rules
-    const everyMs = Math.min(LOOK_MS, maxConnectionAgeMs / 10, maxSilenceMs / 10, maxIdleMs / 10)
+    const { maxConnectionAgeMs, maxSilenceMs, maxIdleMs } = this.#rules
+    const strict = [maxConnectionAgeMs, maxSilenceMs].map(ms =>
+      ms === undefined ? RARE_LOOK_MS : Math.min(LOOK_MS, ms / 10),
+    )
+    const everyMs = Math.min(...strict, maxIdleMs / 10)
     void this.#clock.every(everyMs, () => this.#look(everyMs), this.#looking.signal)
   }
 
@@ -123,7 +128,7 @@ export class ConnectionKeeper {
   #look(everyMs: number): void {
     const now = this.#clock.monotonic()
     // A byte is noticed up to one look late, and the limit one look late: together never later than promised.
-    const silent = now - this.#rules.maxSilenceMs + 2 * everyMs
+    const silent = now - (this.#rules.maxSilenceMs ?? Number.POSITIVE_INFINITY) + 2 * everyMs
     for (const kept of this.#kept) {
       if (kept.lasting > 0) {
         const bytes = bytesRead(kept.socket)

@@ -102,7 +102,8 @@ export async function inflated(
   try {
     return await inflaters[encoding](bytes, { maxOutputLength })
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE')
+    // What zlib throws at its bound; damaged input is an Error.
+    if (cause instanceof RangeError)
       throw new GrpcError('RESOURCE_EXHAUSTED', `a message inflates to more than ${maxOutputLength} bytes`, { cause })
     throw new GrpcError('INTERNAL', `a message cannot be inflated with ${encoding}`, { cause })
   }

@@ -62,8 +62,9 @@ export class GrpcServer implements AsyncDisposable {
   /** Serves nothing before services and connections are handed to it. */
   constructor(options: GrpcServerOptions = {}) {
     this.safeguards = { ...defaultSafeguards, ...options.safeguards }
-    this.#keeper = new ConnectionKeeper(this.safeguards, options.clock ?? systemClock)
     this.#lastingMethods = new Set(options.lastingMethods)
+    const maxSilenceMs = this.#lastingMethods.size > 0 ? this.safeguards.maxSilenceMs : undefined
+    this.#keeper = new ConnectionKeeper({ ...this.safeguards, maxSilenceMs }, options.clock ?? systemClock)
     this.#runner = {
       open: (method, connection, init) => this.#open(method, connection, init),
       finish: call => this.#finish(call),
