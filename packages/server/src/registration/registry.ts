@@ -47,7 +47,9 @@ export type RegistryListener = (commit: Commit, touchedAgents: ReadonlySet<strin
 export interface EntryChange {
   readonly number: number | undefined
   readonly id: string
-  /** Its parent before and after; undefined where it was not there. */
+  /** Its SPIFFE ID and its parent before and after; undefined where it was not there. */
+  readonly spiffeIdBefore: string | undefined
+  readonly spiffeIdAfter: string | undefined
   readonly parentBefore: string | undefined
   readonly parentAfter: string | undefined
   /** Whether it changed whose the entries below it are. */
@@ -248,6 +250,8 @@ export class Registry implements Disposable {
         entryChanges.push({
           number: change.number,
           id: change.id,
+          spiffeIdBefore: before?.spiffeId,
+          spiffeIdAfter: change.value?.spiffeId,
           parentBefore: before?.parentId,
           parentAfter: change.value?.parentId,
           reshaped,

@@ -23,6 +23,7 @@ export function missedSince(
   if (registry.position.number - number > Math.max(FEW_CHANGES, CHANGES_PER_ENTRY * present.length)) return 'too-many'
   const parentsOf = new Map<string, Set<string>>()
   const changedBundles = new Set<string>()
+  const changedIds = new Set<string | undefined>()
   for (const change of ring.after(number)) {
     if (change === undefined) continue
     if ('agent' in change) {
@@ -32,14 +33,13 @@ export function missedSince(
       changedBundles.add(change.bundle)
     } else {
       if (change.reshaped) return 'changed'
+      changedIds.add(change.spiffeIdBefore).add(change.spiffeIdAfter)
       const parents = parentsOf.get(change.id) ?? new Set<string>()
       parentsOf.set(change.id, parents)
       if (change.parentBefore !== undefined) parents.add(change.parentBefore)
       if (change.parentAfter !== undefined) parents.add(change.parentAfter)
     }
   }
-  const changedAbove = new Set<string>()
-  for (const id of parentsOf.keys()) changedAbove.add(registry.entry(id)?.spiffeId ?? '')
   const entries: EntryRecord[] = []
   const names = new Set<string>()
   for (const entry of present) {
@@ -53,9 +53,9 @@ export function missedSince(
   // What is left is not the agent's now; it is told only of what was.
   for (const [id, parents] of parentsOf) {
     for (const parent of parents) {
+      // What leads there now is not what led there while the entry was there.
+      if (changedIds.has(parent)) return 'changed'
       if (!registry.isUnder(agentId, parent)) continue
-      // What leads there now may not have done so while the entry was there.
-      if (changedAbove.has(parent)) return 'changed'
       removedIds.push(id)
       break
     }

@@ -223,6 +223,7 @@ class Agent {
   readonly state = new WatchedState()
   readonly #world: World
   #watcher: Watcher | undefined
+  #resumed = false
   #waiting: ReturnType<Watcher['next']> | undefined
 
   constructor(world: World, id: string) {
@@ -236,6 +237,7 @@ class Agent {
     const serial = this.#world.registry.agent(this.id)?.serial ?? ''
     if (serial === '') return
     this.state.reconnected()
+    this.#resumed ||= this.state.position !== undefined
     this.#watcher = this.#world.hub.watch(
       { agentId: this.id, serial, denied: reason => new Error(reason) },
       this.state.position,
@@ -284,7 +286,9 @@ class Agent {
     for (const name of new Set(['example.org', ...entries.flatMap(({ federatesWith }) => federatesWith)])) {
       assert.equal(this.state.bundles.get(name)?.sequenceNumber, registry.bundle(name)?.sequenceNumber, name)
     }
-    for (const name of this.state.bundles.keys()) assert.ok(registry.bundle(name) !== undefined, `${name} is gone`)
+    // A bundle that an agent kept beyond its entries is not known to the server once the agent came back.
+    if (!this.#resumed)
+      for (const name of this.state.bundles.keys()) assert.ok(registry.bundle(name) !== undefined, `${name} is gone`)
     this.#world.hub.catchUp(this.id)
     await this.read(1000)
     assert.equal(this.state.number, BigInt(registry.position.number))

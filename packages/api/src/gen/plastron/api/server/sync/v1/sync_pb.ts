@@ -327,7 +327,8 @@ export type Delta = Message<"plastron.api.server.sync.v1.Delta"> & {
   bundles: Bundle[];
 
   /**
-   * Names of trust domains whose bundles were deleted. A bundle that merely concerns the agent no longer is not named.
+   * Names of trust domains whose bundles were deleted. A bundle that merely concerns the agent no longer is not named, also not when it is deleted
+   * later: an agent hands out no bundle that none of its entries federates with.
    *
    * @generated from field: repeated string removed_bundles = 6;
    */
