@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -48,6 +48,7 @@ export class StartedTarget implements Target, AsyncDisposable {
   /** Starts a server with SQLite, keys on disk, logs at INFO and no rate limits; and an agent that knows one workload: this user. */
   static async start(program: Program, { agent = false } = {}): Promise<StartedTarget> {
     const folder = await mkdtemp(join(tmpdir(), 'plastron-bench-'))
+    folders.add(folder)
     const target = new StartedTarget(program, folder, await choosePort(join(folder, 'no-port')))
     try {
       await mkdir(join(folder, 'server'), { mode: 0o700 })
@@ -109,6 +110,7 @@ export class StartedTarget implements Target, AsyncDisposable {
     await this.stopAgent()
     await this.stopServer()
     await rm(this.folder, { recursive: true, force: true })
+    folders.delete(this.folder)
   }
 
   async #attestAgent(): Promise<void> {
@@ -180,8 +182,10 @@ plugins {
 
 /** What was started and still runs: a benchmark that dies takes it along. */
 const orphans = new Set<ChildProcess>()
+const folders = new Set<string>()
 process.once('exit', () => {
   for (const child of orphans) child.kill('SIGKILL')
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true })
 })
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
 
