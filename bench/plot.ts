@@ -24,6 +24,7 @@ export function plot(panels: readonly Panel[]): string {
       `<g transform="translate(${(index % 2) * width} ${Math.floor(index / 2) * height})">\n${drawPanel(panel)}\n</g>`,
   )
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${2 * width} ${rows * height}" font-family="sans-serif" font-size="11">
+<title>How memory and CPU time grow with entries and agents</title>
 <rect width="100%" height="100%" fill="white"/>
 ${drawn.join('\n')}
 </svg>

@@ -4,6 +4,7 @@ import { pemEncode } from '@plastron/pki'
 import type { Clock } from '../clock/clock.ts'
 import { systemClock } from '../clock/system-clock.ts'
 import { type AddressSet, unmapped } from './address-set.ts'
+import { ConnectionEnds } from './connection-ends.ts'
 import { type HandshakePlace, HandshakeQueue } from './handshake-queue.ts'
 import { ListenerError } from './listener-error.ts'
 import type { TlsPeer, VerifiedIdentity } from './peer.ts'
@@ -79,6 +80,7 @@ export async function listenTls(options: TlsListenerOptions): Promise<TlsListene
 class Listener implements TlsListener {
   readonly #options: TlsListenerOptions
   readonly #clock: Clock
+  readonly #ends: ConnectionEnds
   /** Never listens: it does the handshakes of the connections that it is given. */
   readonly #tls: ReturnType<typeof createTlsServer>
   readonly #tcp: Server
@@ -91,6 +93,7 @@ class Listener implements TlsListener {
   constructor(options: TlsListenerOptions) {
     this.#options = options
     this.#clock = options.clock ?? systemClock
+    this.#ends = new ConnectionEnds(this.#clock)
     this.#queue = new HandshakeQueue({
       maxRunning: options.maxHandshakes ?? 1024,
       maxRunningOfAddress: options.maxHandshakesPerAddress ?? 128,
@@ -234,12 +237,7 @@ class Listener implements TlsListener {
       const { notAfter } = peer.identity
       if (notAfter.getTime() <= this.#clock.now().getTime())
         throw new Error('the certificate of the client has expired')
-      const closed = new AbortController()
-      socket.once('close', () => closed.abort())
-      this.#clock.sleepUntil(notAfter, closed.signal).then(
-        () => socket.destroy(),
-        () => undefined,
-      )
+      this.#ends.add(socket, notAfter)
     }
     this.#options.onConnection(socket, peer)
   }

@@ -8,6 +8,7 @@ import { inspectorProblem } from './inspector.ts'
 import { handleSignals } from './signals.ts'
 import { onceCalm, releaseStartMemory } from './start-memory.ts'
 import { tightenUmask } from './umask.ts'
+import { boundYoungGeneration } from './young-generation.ts'
 
 /** A daemon that was started: it ends by itself, or when it is disposed of. */
 export interface Daemon extends AsyncDisposable {
@@ -49,6 +50,7 @@ export async function runDaemon({ name, stopWhenStdinCloses, configure }: RunDae
   if (problem !== undefined) throw new CliError(problem)
   const umaskWarning = tightenUmask()
   const settings = await configure()
+  using _nursery = boundYoungGeneration()
   using log = openLogger(settings.log)
   using signals = handleSignals({ reopenLog: () => log.reopen(), stopWhenStdinCloses })
   if (umaskWarning !== undefined) log.warn(umaskWarning)
