@@ -130,9 +130,9 @@ export class FakeServer implements AsyncDisposable {
       port,
       identity: { key, chain: chain.map(({ der }) => der) },
       verifyClient: async ders => {
-        const certificates = ders.map(der => Certificate.parse(der))
-        const leaf = certificates[0]!
-        return { spiffeId: checkLeaf(leaf), chain: certificates, notAfter: new Date(Date.now() + 3_600_000) }
+        const leaf = Certificate.parse(ders[0]!)
+        const notAfter = new Date(Date.now() + 3_600_000)
+        return { spiffeId: checkLeaf(leaf), serialNumber: leaf.serialNumber.toString(), notAfter }
       },
       onConnection: (socket, peer) => this.#server.accept(socket, peer),
     })

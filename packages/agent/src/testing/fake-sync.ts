@@ -114,7 +114,7 @@ export class FakeSync {
     return {
       watch: (request, call) => {
         sync.#source.refuse(call)
-        const serial = call.peer.kind === 'tls' ? String(call.peer.identity?.chain[0]?.serialNumber ?? '') : ''
+        const serial = call.peer.kind === 'tls' ? (call.peer.identity?.serialNumber ?? '') : ''
         const watch = new FakeWatch(request, serial)
         sync.watches.push(watch)
         const { position } = request

@@ -1,4 +1,3 @@
-import type { Certificate } from '@plastron/pki'
 import type { SpiffeId } from '@plastron/spiffe'
 import type { PeerProcess } from './peer-process.ts'
 
@@ -6,8 +5,8 @@ import type { PeerProcess } from './peer-process.ts'
 export interface VerifiedIdentity {
   /** Of the leaf. */
   readonly spiffeId: SpiffeId
-  /** What the peer presented and what was verified: leaf first, without the anchor. */
-  readonly chain: readonly Certificate[]
+  /** Of the leaf, in decimal. The certificates themselves are not kept: thousands of idle connections would hold them. */
+  readonly serialNumber: string
   /** The end of the identity, and with it of the connection: the earliest end of validity in the chain. */
   readonly notAfter: Date
 }

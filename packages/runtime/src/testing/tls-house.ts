@@ -43,7 +43,7 @@ export async function tlsHouse(options: TlsHouseOptions = {}) {
     identity: await identity(serverId.toString(), 3600, 1),
     verifyClient: async chain => {
       const { id, path, expiresAt } = await verifyX509Svid(chain, bundle, { now: options.clock?.now() })
-      return { spiffeId: id, chain: path, notAfter: expiresAt }
+      return { spiffeId: id, serialNumber: String(path[0]?.serialNumber), notAfter: expiresAt }
     },
     onConnection: (socket, peer) => server.accept(socket, peer),
     onRefused: (error, address) => refused.push({ error, address }),

@@ -81,14 +81,13 @@ async function standingOf(call: Call, options: AuthorizationOptions, adminIds: R
 }
 
 async function agentStanding(identity: VerifiedIdentity, own: boolean, registry: Registry): Promise<AgentStanding> {
-  const { spiffeId, chain } = identity
-  const leaf = chain[0]
+  const { spiffeId, serialNumber, notAfter } = identity
   // What is no agent's ID can never have been attested: no need to ask the datastore.
-  if (!own || leaf === undefined || !spiffeId.path.startsWith('/spire/agent/')) {
+  if (!own || !spiffeId.path.startsWith('/spire/agent/')) {
     return { ok: false, reason: 'AGENT_NOT_ATTESTED' }
   }
   try {
-    return await registry.checkAgent(spiffeId.toString(), leaf.serialNumber.toString(), leaf.notAfter)
+    return await registry.checkAgent(spiffeId.toString(), serialNumber, notAfter)
   } catch (cause) {
     throw new GrpcError('INTERNAL', 'unable to look up agent information', { cause })
   }

@@ -57,7 +57,7 @@ export function syncHandlers({ hub, datastore, log, now }: SyncServiceOptions): 
 
 /** The serial number of the certificate that the caller shows, in decimal. */
 function serialOf({ peer }: Call): string {
-  const leaf = peer.kind === 'tls' ? peer.identity?.chain[0] : undefined
-  if (leaf === undefined) throw new GrpcError('INTERNAL', 'caller certificate missing from request context')
-  return leaf.serialNumber.toString()
+  const serial = peer.kind === 'tls' ? peer.identity?.serialNumber : undefined
+  if (serial === undefined) throw new GrpcError('INTERNAL', 'caller certificate missing from request context')
+  return serial
 }

@@ -1,7 +1,6 @@
 import { join } from 'node:path'
 import type { DescService } from '@bufbuild/protobuf'
 import { agentV1, bundleV1, entryV1 } from '@plastron/api'
-import type { Certificate } from '@plastron/pki'
 import {
   type Channel,
   connectUnix,
@@ -33,9 +32,7 @@ export function tlsPeer(
 ): Peer {
   const { serial = 1n, notAfter = new Date('2100-01-01T00:00:00Z'), address = '192.0.2.1' } = options
   if (id === undefined) return { kind: 'tls', address, port: 1 }
-  // The stages read nothing else of a certificate that was verified already.
-  const leaf = { serialNumber: serial, notAfter } as Certificate
-  const identity: VerifiedIdentity = { spiffeId: SpiffeId.parse(id), chain: [leaf], notAfter }
+  const identity: VerifiedIdentity = { spiffeId: SpiffeId.parse(id), serialNumber: serial.toString(), notAfter }
   return { kind: 'tls', address, port: 1, identity }
 }
 

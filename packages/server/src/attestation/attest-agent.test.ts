@@ -218,7 +218,8 @@ describe('AttestAgent with nonsense', () => {
     while (server.clock.sleeping <= sleeping) await new Promise(resolve => setTimeout(resolve, 5))
     await server.clock.advance(31_000)
     assert.equal((await stalled).code, 'DEADLINE_EXCEEDED')
-    assert.equal(server.clock.sleeping, sleeping)
+    // Connections of earlier calls may have ended meanwhile, and their timers with them.
+    assert.ok(server.clock.sleeping <= sleeping)
   })
 })
 

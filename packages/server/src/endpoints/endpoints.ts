@@ -140,7 +140,8 @@ function peerVerifier({
   return async chain => {
     const [leaf] = chain
     if (leaf === undefined) throw new Error('the client presented no certificate')
-    const claimed = checkLeaf(Certificate.parse(leaf))
+    const checked = Certificate.parse(leaf)
+    const claimed = checkLeaf(checked)
     // Decided by name before any signature is looked at: strangers cost next to nothing.
     if (!claimed.trustDomain.equals(trustDomain) && !foreignAdmins.has(claimed.toString())) {
       throw new Error(`${claimed} is neither a member of ${trustDomain} nor an administrator`)
@@ -156,7 +157,7 @@ function peerVerifier({
         )
       }
     }
-    const { id, path, expiresAt } = await verifyX509Svid(chain, bundles, { now: clock.now() })
-    return { spiffeId: id, chain: path.slice(0, -1), notAfter: expiresAt }
+    const { id, expiresAt } = await verifyX509Svid(chain, bundles, { now: clock.now() })
+    return { spiffeId: id, serialNumber: checked.serialNumber.toString(), notAfter: expiresAt }
   }
 }
