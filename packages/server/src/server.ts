@@ -171,7 +171,7 @@ export async function startServer(config: ServerConfig, host: ServerHost): Promi
   const ownBundle = () => bundles.getX509Bundle(config.trustDomain) ?? new X509Bundle(config.trustDomain, [])
   signal.throwIfAborted()
 
-  const admission = new Admission({ clock, metrics, maxInFlight: 4 * availableParallelism() })
+  const admission = new Admission({ clock, metrics, maxInFlight: 16 * availableParallelism() })
   const attestation: AgentAttestationOptions = {
     admission,
     trustDomain: config.trustDomain,
