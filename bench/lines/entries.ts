@@ -75,7 +75,7 @@ export const distinctEntryLines: LineGroup = freshLines({
     await settle(Math.max(1, effort.seconds(5)) * 1000)
     const before = residentOf(target.serverPid)
     const created = await create(target, distinct, 1_000, 1_000 + many)
-    await settle(effort.seconds(10) * 1000)
+    await settle(effort.seconds(20) * 1000)
     const cpuPercent = await cpuPercentWhile(target.serverPid, () => settle(Math.max(1, effort.seconds(20)) * 1000))
     const bytesEach = (residentOf(target.serverPid) - before) / many
     using admin = await connectUnix(target.serverSocket)

@@ -33,7 +33,7 @@ export const holdLines: LineGroup = freshLines({
         void held.ended.then(() => reject(new Error('a held stream ended')))
       })
     }
-    await settle(effort.seconds(5) * 1000)
+    await settle(effort.seconds(20) * 1000)
     const cpuPercent = await cpuPercentWhile(target.agentPid, () => settle(Math.max(1, effort.seconds(20)) * 1000))
     return { 'hold-x509': { bytesEach: (residentOf(target.agentPid) - before) / streams, cpuPercent } }
   },
