@@ -290,3 +290,83 @@ test('a header named __proto__ is a header', async () => {
   })
   assert.equal(({} as Record<string, unknown>).x, undefined)
 })
+
+test('callers that reset their calls at any moment cost a call each, and not the process', async () => {
+  await using target = await house()
+  const rejections: unknown[] = []
+  const note = (reason: unknown) => rejections.push(reason)
+  process.on('unhandledRejection', note)
+  process.on('uncaughtException', note)
+  try {
+    for (let turns = 0; turns < 60; turns++) {
+      const { socket } = target.raw()
+      for (let i = 0; i < 20; i++) {
+        socket.write(call(id(i)))
+        socket.write(frame(FrameType.DATA, END_STREAM, id(i), grpcMessage(new Uint8Array())))
+        for (let turn = 0; turn < turns % 12; turn++) await new Promise(setImmediate)
+        socket.write(frame(FrameType.RST_STREAM, 0, id(i), uint32(8)))
+      }
+      socket.destroy()
+    }
+    while (target.server.callCount > 0) await new Promise(setImmediate)
+    assert.equal((await target.good.getBundle({})).trustDomain, 'example.org')
+    assert.deepEqual(rejections, [])
+    assert.deepEqual(target.faults, [])
+  } finally {
+    process.off('unhandledRejection', note)
+    process.off('uncaughtException', note)
+  }
+})
+
+/** A server whose streaming method does what `handler` does, never reading its requests, and a raw connection to it. */
+async function unreadRequests(handler: (signal: AbortSignal) => Promise<void>) {
+  await using stack = new AsyncDisposableStack()
+  const folder = stack.use(await tempFolder())
+  const server = stack.use(new GrpcServer())
+  server.add(agentV1.Agent, {
+    async *attestAgent(_requests, ongoing) {
+      await handler(ongoing.signal)
+      yield { step: { case: 'challenge', value: new Uint8Array() } }
+    },
+  })
+  const path = join(folder.path, 's')
+  const options = { path, mode: 0o700, folderMode: 0o700, lock: { held: true } }
+  stack.use(await listenUnix({ ...options, onConnection: (socket, peer) => server.accept(socket, peer) }))
+  const socket = connect(path)
+  socket.on('error', () => undefined)
+  socket.resume()
+  stack.defer(() => void socket.destroy())
+  socket.write(Buffer.concat([PREFACE, frame(FrameType.SETTINGS, 0, 0)]))
+  const request = frame(FrameType.DATA, 0, 1, grpcMessage(new Uint8Array()))
+  const headers = headerBlock(callHeaders('/spire.api.server.agent.v1.Agent/AttestAgent'))
+  socket.write(Buffer.concat([frame(FrameType.HEADERS, END_HEADERS, 1, headers), request, request, request]))
+  const owned = stack.move()
+  return { server, socket, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+}
+
+test('a call that is reset while its requests lie unread ends for its handler', async () => {
+  const began = Promise.withResolvers<void>()
+  const ended = Promise.withResolvers<void>()
+  await using target = await unreadRequests(async signal => {
+    signal.addEventListener('abort', () => ended.resolve())
+    began.resolve()
+    await ended.promise
+  })
+  await began.promise
+  target.socket.write(frame(FrameType.RST_STREAM, 0, 1, uint32(8)))
+  await ended.promise
+  while (target.server.callCount > 0) await new Promise(setImmediate)
+})
+
+test('a call that ends with its requests unread leaves no stream behind', async () => {
+  await using target = await unreadRequests(async () => undefined)
+  const reset = Promise.withResolvers<void>()
+  const received: Buffer[] = []
+  target.socket.on('data', chunk => {
+    received.push(chunk)
+    // RST_STREAM of stream 1 with NO_ERROR: nothing of it is kept any more.
+    if (Buffer.concat(received).includes(frame(FrameType.RST_STREAM, 0, 1, uint32(0)))) reset.resolve()
+  })
+  await reset.promise
+  assert.equal(target.server.callCount, 0)
+})

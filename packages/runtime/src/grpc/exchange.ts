@@ -28,7 +28,8 @@ export class Exchange {
 
   /** True once the status is decided, or nothing can be said any more. */
   get isOver(): boolean {
-    return this.#trailers !== undefined || this.stream.destroyed
+    // A stream that its caller has reset is closed for a while before it is destroyed; headers on it would throw.
+    return this.#trailers !== undefined || this.stream.destroyed || this.stream.closed
   }
 
   /** Sends one message. `taken` is called when the stream has room for the next; never, if the caller has gone. */
@@ -64,6 +65,7 @@ export class Exchange {
     const { stream } = this
     stream.respond(RESPONSE, WITH_TRAILERS)
     stream.once('wantTrailers', () => {
+      if (stream.destroyed || stream.closed) return
       stream.sendTrailers(this.#trailers ?? OK_TRAILERS)
       // Not before the trailers have left: a caller that sees the reset first takes it for the outcome.
       if (!stream.readableEnded) setImmediate(() => this.#leaveRequests())
@@ -80,6 +82,8 @@ export class Exchange {
   #leaveRequests(): void {
     const { stream } = this
     if (stream.readableEnded || stream.destroyed) return
+    // Whoever read the requests would stop the rest of them from draining, and with it the stream from ending.
+    stream.removeAllListeners('data')
     stream.resume()
     stream.close(constants.NGHTTP2_NO_ERROR)
   }

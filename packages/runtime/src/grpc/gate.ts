@@ -14,7 +14,7 @@ export function admitStream<T>(
 ): T | undefined {
   stream.on('error', ignore)
   // A stream can be dead by the time it is announced; nothing can be said on it then.
-  if (stream.destroyed) return undefined
+  if (stream.destroyed || stream.closed) return undefined
   if (headers[':method'] !== 'POST') return refuseWithHttp(stream, constants.HTTP_STATUS_METHOD_NOT_ALLOWED)
   const type = headers['content-type']
   if (type !== 'application/grpc' && !type?.startsWith('application/grpc+') && !type?.startsWith('application/grpc;'))

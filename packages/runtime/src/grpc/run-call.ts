@@ -65,6 +65,8 @@ export function streamServer<Context>(
       exchange.end(toStatus(reason))
       call?.abort(reason)
     }
+    // A stream that was reset while requests lie unread closes only when somebody reads them.
+    stream.once('aborted', () => setImmediate(() => stream.destroy()))
     stream.once('close', () => {
       if (timer) clearTimeout(timer)
       // Also said after every call that has ended well, which is not open any more.
@@ -81,17 +83,20 @@ export function streamServer<Context>(
       }
       const opened = runner.open(method, context, { headers, deadlineMs, request })
       call = opened
-      run(runner, opened, handle).then(
-        answer => {
-          call = undefined
-          if (answer === undefined) exchange.end()
-          else exchange.answer(answer)
-        },
-        error => {
-          call = undefined
-          fail(error)
-        },
-      )
+      run(runner, opened, handle)
+        .then(
+          answer => {
+            call = undefined
+            if (answer === undefined) exchange.end()
+            else exchange.answer(answer)
+          },
+          error => {
+            call = undefined
+            fail(error)
+          },
+        )
+        // A stream that cannot even be ended is dropped; it must never end the process.
+        .catch(() => stream.destroy())
     }
 
     const options: RequestOptions = {

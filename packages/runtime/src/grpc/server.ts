@@ -114,10 +114,15 @@ export class GrpcServer implements AsyncDisposable {
     const meter = new TinyFrameMeter(this.safeguards, session)
     session.on('error', () => connection.destroy())
     session.on('stream', (stream, headers) => {
-      const serve = admitStream(stream, headers, this.#methods)
-      if (serve === undefined) return
-      stream.once('close', kept.streamBegan())
-      serve(stream, headers, bound, meter.ofStream())
+      try {
+        const serve = admitStream(stream, headers, this.#methods)
+        if (serve === undefined) return
+        stream.once('close', kept.streamBegan())
+        serve(stream, headers, bound, meter.ofStream())
+      } catch {
+        // What a stream of a peer's can do wrong ends that stream and nothing else.
+        stream.destroy()
+      }
     })
   }
 
