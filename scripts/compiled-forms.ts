@@ -2,14 +2,16 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Script } from 'node:vm'
 
-/** As bin/load-bundle.js looks for it. */
-const compiledFormPath = (file: string): string => `${file}.${process.versions.v8}-${process.arch}.cache`
+const { compiledFormPath } = createRequire(import.meta.url)('../packages/plastron/bin/load-bundle.js') as {
+  compiledFormPath: (file: string) => string
+}
 const bundleName = /-(?:run|validate|worker\.bundle)\.js$/
 const recorder = join(dirname(fileURLToPath(import.meta.url)), 'record-compiled.cjs')
 

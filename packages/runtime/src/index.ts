@@ -51,6 +51,7 @@ export { LogError, type LogOutput, logToFile, logToStream } from './logging/log-
 export { type LogFields, type Logger, type LogLevelControl, type LogRecord, silentLogger } from './logging/logger.ts'
 export { openLogger, type RootLogger, type RootLoggerOptions } from './logging/root-logger.ts'
 export { type CallMeasurement, type MetricLabels, type Metrics, noMetrics } from './metrics/metrics.ts'
+export { snakeCase } from './metrics/sanitize.ts'
 export { openTelemetry, type Telemetry, TelemetryError, type TelemetryOptions } from './metrics/telemetry.ts'
 export { measureUptime } from './metrics/uptime.ts'
 export { inspectorProblem } from './process/inspector.ts'

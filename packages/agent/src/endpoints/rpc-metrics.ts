@@ -1,5 +1,5 @@
 import type { DescMethod } from '@bufbuild/protobuf'
-import { GrpcError, grpcCodeInGo, type Interceptor, type Metrics, noMetrics } from '@plastron/runtime'
+import { GrpcError, grpcCodeInGo, type Interceptor, type Metrics, noMetrics, snakeCase } from '@plastron/runtime'
 
 /** Services whose name in metrics is not their full name (AGT-TEL-001). */
 const SHORT_NAMES: Readonly<Record<string, string>> = {
@@ -34,15 +34,8 @@ function keyOf(method: DescMethod): readonly string[] {
   let key = keys.get(method)
   if (key === undefined) {
     const { typeName } = method.parent
-    key = ['rpc', SHORT_NAMES[typeName] ?? snake(typeName), snake(method.name)]
+    key = ['rpc', SHORT_NAMES[typeName] ?? snakeCase(typeName), snakeCase(method.name)]
     keys.set(method, key)
   }
   return key
-}
-
-function snake(name: string): string {
-  return name
-    .replace(/([a-z0-9])([A-Z])/g, '$1_$2')
-    .replace(/([A-Z]+)([A-Z][a-z])/g, '$1_$2')
-    .toLowerCase()
 }

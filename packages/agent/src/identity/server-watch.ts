@@ -1,4 +1,5 @@
 import { enumToJson } from '@bufbuild/protobuf'
+import { type Timestamp, timestampDate, timestampFromDate } from '@bufbuild/protobuf/wkt'
 import { syncV1 } from '@plastron/api'
 import { type Clock, GrpcError, type Logger, untilAborted } from '@plastron/runtime'
 import { AgentError, reasonOf } from '../agent-error.ts'
@@ -192,7 +193,7 @@ export class ServerWatch {
     const held = this.#position
     const request = {
       ...(held === undefined ? {} : { position: positionToProto(held) }),
-      agent: { version, time: timestampOf(clock.now()) },
+      agent: { version, time: timestampFromDate(clock.now()) },
     }
     const silence = new AbortController()
     const heard = new AbortController()
@@ -260,9 +261,8 @@ export class ServerWatch {
     this.#waiters.tell(position)
   }
 
-  #observe(serverTime: { readonly seconds: bigint; readonly nanos: number } | undefined): void {
-    if (serverTime === undefined) return
-    this.#options.time.observe(new Date(Number(serverTime.seconds) * 1000 + Math.floor(serverTime.nanos / 1e6)))
+  #observe(serverTime: Timestamp | undefined): void {
+    if (serverTime !== undefined) this.#options.time.observe(timestampDate(serverTime))
   }
 }
 
@@ -277,10 +277,4 @@ function foreignBundles(
 
 function reply(what: string): AgentError {
   return new AgentError('ERR_AGENT_SERVER_REPLY', `what the server pushes cannot be used: ${what}`)
-}
-
-function timestampOf(date: Date): { readonly seconds: bigint; readonly nanos: number } {
-  const ms = date.getTime()
-  const seconds = Math.floor(ms / 1000)
-  return { seconds: BigInt(seconds), nanos: (ms - seconds * 1000) * 1_000_000 }
 }

@@ -65,7 +65,7 @@ export function streamServer<Context>(
       exchange.end(toStatus(reason))
       call?.abort(reason)
     }
-    // A stream that was reset while requests lie unread closes only when somebody reads them.
+    // A stream that was reset without an error while requests lie unread closes only when somebody reads them.
     stream.once('aborted', () => setImmediate(() => stream.destroy()))
     stream.once('close', () => {
       if (timer) clearTimeout(timer)

@@ -1,5 +1,13 @@
 import type { MetricLabels } from './metrics.ts'
 
+/** A name of protobuf as a part of a metric's: `BatchCreateEntry` is `batch_create_entry`. */
+export function snakeCase(name: string): string {
+  return name
+    .replace(/([a-z0-9])([A-Z])/g, '$1_$2')
+    .replace(/([A-Z]+)([A-Z][a-z])/g, '$1_$2')
+    .toLowerCase()
+}
+
 /** Each run of other characters than letters, digits and `_`, with one `_` after it, becomes `_`, as SPIRE has it. */
 export function sanitizeLabel(text: string): string {
   return text.replace(/[^A-Za-z0-9_]+_?/g, '_')

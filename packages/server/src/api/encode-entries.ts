@@ -2,7 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { EncodedMessage } from '@plastron/runtime'
 import type { EntryRecord } from '../datastore/index.ts'
 import { type EntryFieldSet, keptEntrySize, ProtoWriter, writeEntry, writeKeptEntry } from '../encoding/index.ts'
-import type { ItemStatus } from './status.ts'
+import { type ItemStatus, writeStatus } from './status.ts'
 
 /** Entries that are written before others get their turn: about a millisecond of work. */
 export const ENTRIES_PER_TURN = 500
@@ -71,9 +71,4 @@ export async function encodeEntryResults(
     })
   }
   return new EncodedMessage(writer.finish())
-}
-
-function writeStatus(writer: ProtoWriter, { code, message }: ItemStatus): void {
-  writer.uint(1, code)
-  writer.text(2, message)
 }

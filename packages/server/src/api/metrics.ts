@@ -1,11 +1,5 @@
 import type { DescMethod } from '@bufbuild/protobuf'
-import { GrpcError, grpcCodeInGo, type Interceptor, type Metrics } from '@plastron/runtime'
-
-const snake = (name: string): string =>
-  name
-    .replace(/([a-z0-9])([A-Z])/g, '$1_$2')
-    .replace(/([A-Z]+)([A-Z][a-z])/g, '$1_$2')
-    .toLowerCase()
+import { GrpcError, grpcCodeInGo, type Interceptor, type Metrics, snakeCase } from '@plastron/runtime'
 
 /** The name of a method in metrics, made once: a method's description lives as long as the program. */
 const names = new WeakMap<DescMethod, readonly string[]>()
@@ -14,7 +8,7 @@ function nameOf(method: DescMethod): readonly string[] {
   let name = names.get(method)
   if (name === undefined) {
     const service = method.parent.typeName.replace(/^(spire\.api\.(server|agent)|plastron\.api\.server)\./, '')
-    name = ['rpc', ...service.split('.').map(snake), snake(method.name)]
+    name = ['rpc', ...service.split('.').map(snakeCase), snakeCase(method.name)]
     names.set(method, name)
   }
   return name

@@ -2,12 +2,19 @@ import { PkiError } from '@plastron/pki'
 import { type Call, type GrpcCode, GrpcError, grpcCodes } from '@plastron/runtime'
 import { SpiffeError } from '@plastron/spiffe'
 import { DatastoreError, type DatastoreErrorCode } from '../datastore/index.ts'
+import type { ProtoWriter } from '../encoding/index.ts'
 import { callLog } from './request-log.ts'
 
 /** The status of one item of a batch. */
 export interface ItemStatus {
   readonly code: number
   readonly message: string
+}
+
+/** Writes the fields of a `spire.api.types.Status`. */
+export function writeStatus(writer: ProtoWriter, { code, message }: ItemStatus): void {
+  writer.uint(1, code)
+  writer.text(2, message)
 }
 
 /** The status of an item that succeeded. */

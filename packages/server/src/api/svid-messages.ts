@@ -2,7 +2,7 @@ import { EncodedMessage } from '@plastron/runtime'
 import type { SpiffeId } from '@plastron/spiffe'
 import { ProtoWriter } from '../encoding/index.ts'
 import type { IssuedToken, IssuedX509 } from '../issuance/issuer.ts'
-import type { ItemStatus } from './status.ts'
+import { type ItemStatus, writeStatus } from './status.ts'
 
 /** A document of a batch, or why there is none. */
 export interface SvidResult<Issued> {
@@ -75,9 +75,4 @@ function writeToken(writer: ProtoWriter, { issued, hint }: WithHint<IssuedToken>
 function writeId(writer: ProtoWriter, { trustDomain, path }: SpiffeId): void {
   writer.text(1, trustDomain.name)
   writer.text(2, path)
-}
-
-function writeStatus(writer: ProtoWriter, { code, message }: ItemStatus): void {
-  writer.uint(1, code)
-  writer.text(2, message)
 }
