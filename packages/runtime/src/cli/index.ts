@@ -21,11 +21,6 @@ export { messageJson, messageValue, sortedJson } from './json-output.ts'
 export { levelUsage, loggerText, parseLogLevel } from './logger-levels.ts'
 export { type OutputFormat, outputFlag } from './output-flag.ts'
 export { processStreams } from './process-streams.ts'
-export {
-  connectSocketClient,
-  goCodeName,
-  RpcError,
-  type SocketClient,
-  type SocketClientOptions,
-} from './socket-client.ts'
+export { goCodeName, RpcError } from './rpc-error.ts'
+export { connectSocketClient, type SocketClient, type SocketClientOptions } from './socket-client.ts'
 export { resolveSocketPath, type SocketDefaults, type SocketFlagValues, socketFlags } from './socket-flags.ts'

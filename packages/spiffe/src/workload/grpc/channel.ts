@@ -162,7 +162,9 @@ export class GrpcChannel implements AsyncDisposable {
       'user-agent': 'plastron-spiffe',
       ...(timeoutMs === undefined ? {} : { 'grpc-timeout': `${Math.min(Math.ceil(timeoutMs), 99_999_999)}m` }),
     })
-    const head = new ResponseHead(stream)
+    const head = new ResponseHead()
+    stream.once('response', headers => head.takeHeaders(headers))
+    stream.once('trailers', trailers => head.takeTrailers(trailers))
     call.onFailure(() => stream.destroy())
     try {
       stream.end(encodeFrame(toBinary(method.input, create(method.input, request))))

@@ -1,19 +1,22 @@
-import type { ClientHttp2Stream, IncomingHttpHeaders, IncomingHttpStatusHeader } from 'node:http2'
 import { WorkloadApiError } from '../workload-api-error.ts'
 import { decodeGrpcMessage, GrpcStatus, type GrpcStatusCode, parseGrpcStatus, statusOfHttp } from './status.ts'
 
-/** Headers and trailers of a gRPC answer, collected from its stream. */
-export class ResponseHead {
-  #headers: (IncomingHttpHeaders & IncomingHttpStatusHeader) | undefined
-  #trailers: IncomingHttpHeaders | undefined
+/** Headers or trailers by name. */
+export type HeaderValues = Readonly<Record<string, string | readonly string[] | number | undefined>>
 
-  constructor(stream: ClientHttp2Stream) {
-    stream.once('response', headers => {
-      this.#headers = headers
-    })
-    stream.once('trailers', trailers => {
-      this.#trailers = trailers
-    })
+/** Headers and trailers of a gRPC answer, as they are taken from its stream. */
+export class ResponseHead {
+  #headers: HeaderValues | undefined
+  #trailers: HeaderValues | undefined
+
+  /** The headers of the answer came, `:status` among them. */
+  takeHeaders(headers: HeaderValues): void {
+    this.#headers = headers
+  }
+
+  /** The trailers came. */
+  takeTrailers(trailers: HeaderValues): void {
+    this.#trailers = trailers
   }
 
   /** True when the headers of an answer came. */
@@ -42,7 +45,7 @@ export class ResponseHead {
   mustCarryMessages(): void {
     const headers = this.#headers
     if (headers === undefined) throw fault(GrpcStatus.INTERNAL, 'data came before the headers of the answer')
-    const status = headers[':status'] ?? 0
+    const status = Number(headers[':status'] ?? 0)
     if (status !== 200) throw fault(statusOfHttp(status), `HTTP status ${status} instead of 200`)
     const type = String(headers['content-type'] ?? '')
     if (!/^application\/grpc(?:[+;]|$)/.test(type)) {
