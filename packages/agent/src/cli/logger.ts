@@ -1,6 +1,7 @@
 import * as agentLoggerV1 from '@plastron/api/agent-logger-v1'
-import * as types from '@plastron/api/types'
-import { type Command, levelUsage, loggerText, parseLogLevel, textFlag } from '@plastron/runtime/cli'
+import { LoggerSchema } from '@plastron/api/types/logger'
+import { type Command, textFlag } from '@plastron/runtime/cli'
+import { levelUsage, loggerText, parseLogLevel } from '@plastron/runtime/cli/logger-levels'
 import { adminCommand } from './admin-command.ts'
 
 const { method } = agentLoggerV1.Logger
@@ -11,7 +12,7 @@ export const loggerGet: Command = adminCommand({
   flags: {},
   run: async (_values, { client, print }) => {
     const logger = await client.call(method.getLogger, {})
-    print(types.LoggerSchema, logger, () => loggerText(logger))
+    print(LoggerSchema, logger, () => loggerText(logger))
   },
 })
 
@@ -21,7 +22,7 @@ export const loggerSet: Command = adminCommand({
   flags: { level: textFlag(levelUsage) },
   run: async (values, { client, print }) => {
     const logger = await client.call(method.setLogLevel, { newLevel: parseLogLevel(values.level) })
-    print(types.LoggerSchema, logger, () => loggerText(logger))
+    print(LoggerSchema, logger, () => loggerText(logger))
   },
 })
 
@@ -31,6 +32,6 @@ export const loggerReset: Command = adminCommand({
   flags: {},
   run: async (_values, { client, print }) => {
     const logger = await client.call(method.resetLogLevel, {})
-    print(types.LoggerSchema, logger, () => loggerText(logger))
+    print(LoggerSchema, logger, () => loggerText(logger))
   },
 })

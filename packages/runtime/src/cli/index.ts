@@ -1,6 +1,5 @@
 /** What command lines are made of: commands as data, a tree of them, SPIRE-compatible output. */
 
-export { writeFileDurably } from '../data-folder/durable-file.ts'
 export {
   boolFlag,
   durationFlag,
@@ -18,9 +17,9 @@ export { CliError, type CliStreams, type Command, defineCommand } from './comman
 export { type CommandEntry, type CommandTree, runCommand, runCommandTree } from './command-tree.ts'
 export { counted, goDuration, goLocalTime, goUtcTime, rfc3339 } from './go-text.ts'
 export { messageJson, messageValue, sortedJson } from './json-output.ts'
-export { levelUsage, loggerText, parseLogLevel } from './logger-levels.ts'
 export { type OutputFormat, outputFlag } from './output-flag.ts'
 export { processStreams } from './process-streams.ts'
 export { goCodeName, RpcError } from './rpc-error.ts'
 export { connectSocketClient, type SocketClient, type SocketClientOptions } from './socket-client.ts'
 export { resolveSocketPath, type SocketDefaults, type SocketFlagValues, socketFlags } from './socket-flags.ts'
+export { writeFileDurably } from './write-file.ts'

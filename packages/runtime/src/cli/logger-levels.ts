@@ -1,22 +1,22 @@
-import * as types from '@plastron/api/types'
+import { type Logger, LogLevel } from '@plastron/api/types/logger'
 import { CliError } from './command.ts'
 
-const levels = new Map<string, types.LogLevel>([
-  ['panic', types.LogLevel.PANIC],
-  ['fatal', types.LogLevel.FATAL],
-  ['error', types.LogLevel.ERROR],
-  ['warn', types.LogLevel.WARN],
-  ['warning', types.LogLevel.WARN],
-  ['info', types.LogLevel.INFO],
-  ['debug', types.LogLevel.DEBUG],
-  ['trace', types.LogLevel.TRACE],
+const levels = new Map<string, LogLevel>([
+  ['panic', LogLevel.PANIC],
+  ['fatal', LogLevel.FATAL],
+  ['error', LogLevel.ERROR],
+  ['warn', LogLevel.WARN],
+  ['warning', LogLevel.WARN],
+  ['info', LogLevel.INFO],
+  ['debug', LogLevel.DEBUG],
+  ['trace', LogLevel.TRACE],
 ])
 
 /** The usage text of `logger set -level`. */
 export const levelUsage = 'The new log level, one of (panic, fatal, error, warn, info, debug, trace)'
 
 /** @throws CliError for nothing, or for a name that is no level. */
-export function parseLogLevel(text: string): types.LogLevel {
+export function parseLogLevel(text: string): LogLevel {
   if (text === '') throw new CliError('a value (-level) must be set')
   const level = levels.get(text.toLowerCase())
   if (level === undefined) {
@@ -28,11 +28,11 @@ export function parseLogLevel(text: string): types.LogLevel {
 }
 
 /** What the logger commands print. */
-export function loggerText(logger: types.Logger): string {
+export function loggerText(logger: Logger): string {
   return `Logger Level : ${levelName(logger.currentLevel)}\nLaunch Level : ${levelName(logger.launchLevel)}\n\n`
 }
 
-function levelName(level: types.LogLevel): string {
-  if (level === types.LogLevel.WARN) return 'warning'
+function levelName(level: LogLevel): string {
+  if (level === LogLevel.WARN) return 'warning'
   return [...levels].find(([, known]) => known === level)?.[0] ?? 'unknown'
 }

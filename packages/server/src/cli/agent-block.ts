@@ -1,9 +1,9 @@
-import type * as types from '@plastron/api/types'
+import type { Agent } from '@plastron/api/types/agent'
 import { goLocalTime } from '@plastron/runtime/cli'
 import { spiffeIdText } from './entry-block.ts'
 
 /** The lines that `agent list` and `agent show` print of an agent. */
-export function agentBlock(agent: types.Agent): string {
+export function agentBlock(agent: Agent): string {
   const lines: (readonly [label: string, value: string])[] = [
     ['SPIFFE ID', spiffeIdText(agent.id)],
     ['Attestation type', agent.attestationType],

@@ -1,6 +1,6 @@
 import { create } from '@bufbuild/protobuf'
 import * as agentV1 from '@plastron/api/agent-v1'
-import type * as types from '@plastron/api/types'
+import type { Agent } from '@plastron/api/types/agent'
 import { counted } from '@plastron/runtime/cli'
 import { adminCommand } from './admin-command.ts'
 import { agentBlock } from './agent-block.ts'
@@ -14,7 +14,7 @@ export const agentList = adminCommand({
   flags: agentFilterFlags,
   run: async (values, { client, print }) => {
     const filter = agentFilter(values)
-    const agents: types.Agent[] = []
+    const agents: Agent[] = []
     let pageToken = ''
     do {
       const page = await client.call(agentV1.Agent.method.listAgents, { filter, pageSize, pageToken })

@@ -1,5 +1,5 @@
 import * as agentV1 from '@plastron/api/agent-v1'
-import type * as types from '@plastron/api/types'
+import type { Agent } from '@plastron/api/types/agent'
 import { boolFlag, durationFlag, sortedJson } from '@plastron/runtime/cli'
 import { adminCommand } from './admin-command.ts'
 import { spiffeIdText } from './entry-block.ts'
@@ -15,7 +15,7 @@ export const agentPurge = adminCommand({
   },
   run: async (values, { client, streams, json }) => {
     const deadline = streams.now().getTime() - values.expiredFor
-    const expired: types.Agent[] = []
+    const expired: Agent[] = []
     let pageToken = ''
     do {
       const page = await client.call(agentV1.Agent.method.listAgents, {

@@ -1,5 +1,5 @@
 import * as agentV1 from '@plastron/api/agent-v1'
-import * as types from '@plastron/api/types'
+import { AgentSchema } from '@plastron/api/types/agent'
 import { CliError, textFlag } from '@plastron/runtime/cli'
 import { adminCommand } from './admin-command.ts'
 import { agentBlock } from './agent-block.ts'
@@ -12,7 +12,7 @@ export const agentShow = adminCommand({
   run: async (values, { client, print }) => {
     if (values.spiffeID === '') throw new CliError('a SPIFFE ID is required')
     const agent = await client.call(agentV1.Agent.method.getAgent, { id: parseId(values.spiffeID, 'spiffeID') })
-    print(types.AgentSchema, agent, () => {
+    print(AgentSchema, agent, () => {
       const selectors = agent.selectors.map(({ type, value }) => `Selectors         : ${type}:${value}\n`).join('')
       return `Found an attested agent given its SPIFFE ID\n\n${agentBlock(agent)}${selectors}`
     })

@@ -1,8 +1,9 @@
 import * as bundleV1 from '@plastron/api/bundle-v1'
-import * as types from '@plastron/api/types'
+import { BundleSchema } from '@plastron/api/types/bundle'
 import { textFlag } from '@plastron/runtime/cli'
 import { adminCommand } from './admin-command.ts'
-import { parseBundleFormat, parseTrustDomainName } from './arguments.ts'
+import { parseTrustDomainName } from './arguments.ts'
+import { parseBundleFormat } from './bundle-format.ts'
 import { bundleText, bundleUnderHeader } from './bundle-text.ts'
 
 export const bundleList = adminCommand({
@@ -15,17 +16,20 @@ export const bundleList = adminCommand({
       'pem',
     ),
   },
-  run: async (values, { client, print }) => {
+  run: async (values, { client, json, print }) => {
     if (values.id !== '') {
       const trustDomain = parseTrustDomainName(values.id, 'id')
       const bundle = await client.call(bundleV1.Bundle.method.getFederatedBundle, { trustDomain })
-      print(types.BundleSchema, bundle, () => bundleText(bundle, parseBundleFormat(values.format)))
+      const text = json ? '' : await bundleText(bundle, parseBundleFormat(values.format))
+      print(BundleSchema, bundle, () => text)
       return
     }
     const response = await client.call(bundleV1.Bundle.method.listFederatedBundles, {})
-    print(bundleV1.ListFederatedBundlesResponseSchema, response, () => {
+    let texts: string[] = []
+    if (!json) {
       const format = parseBundleFormat(values.format)
-      return response.bundles.map(bundle => bundleUnderHeader(bundle, format)).join('\n')
-    })
+      texts = await Promise.all(response.bundles.map(bundle => bundleUnderHeader(bundle, format)))
+    }
+    print(bundleV1.ListFederatedBundlesResponseSchema, response, () => texts.join('\n'))
   },
 })

@@ -2,8 +2,9 @@ import { readFile } from 'node:fs/promises'
 import * as bundleV1 from '@plastron/api/bundle-v1'
 import { CliError, textFlag } from '@plastron/runtime/cli'
 import { adminCommand } from './admin-command.ts'
-import { parseBundleFormat, parseTrustDomainName } from './arguments.ts'
-import { parseBundleText } from './bundle-text.ts'
+import { parseTrustDomainName } from './arguments.ts'
+import { parseBundleText } from './bundle-document.ts'
+import { parseBundleFormat } from './bundle-format.ts'
 
 export const bundleSet = adminCommand({
   name: 'bundle set',

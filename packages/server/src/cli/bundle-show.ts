@@ -1,8 +1,8 @@
 import * as bundleV1 from '@plastron/api/bundle-v1'
-import * as types from '@plastron/api/types'
+import { BundleSchema } from '@plastron/api/types/bundle'
 import { textFlag } from '@plastron/runtime/cli'
 import { adminCommand } from './admin-command.ts'
-import { parseBundleFormat } from './arguments.ts'
+import { parseBundleFormat } from './bundle-format.ts'
 import { bundleText } from './bundle-text.ts'
 
 export const bundleShow = adminCommand({
@@ -14,8 +14,9 @@ export const bundleShow = adminCommand({
       'pem',
     ),
   },
-  run: async (values, { client, print }) => {
+  run: async (values, { client, json, print }) => {
     const bundle = await client.call(bundleV1.Bundle.method.getBundle, {})
-    print(types.BundleSchema, bundle, () => bundleText(bundle, parseBundleFormat(values.format)))
+    const text = json ? '' : await bundleText(bundle, parseBundleFormat(values.format))
+    print(BundleSchema, bundle, () => text)
   },
 })

@@ -1,51 +1,16 @@
-import { create } from '@bufbuild/protobuf'
-import * as types from '@plastron/api/types'
-import { Certificate, PublicKey, pemDecode, pemEncode } from '@plastron/pki'
-import { CliError } from '@plastron/runtime/cli'
-import { Bundle, TrustDomain } from '@plastron/spiffe'
-import type { BundleFormat } from './arguments.ts'
+import type { Bundle } from '@plastron/api/types/bundle'
+import { pemEncode } from '@plastron/pki/pem'
+import type { BundleFormat } from './bundle-format.ts'
 
 /** A bundle of the API as PEM (X.509 authorities only), or as the standard's JWKS document indented by four spaces. */
-export function bundleText(bundle: types.Bundle, format: BundleFormat): string {
+export async function bundleText(bundle: Bundle, format: BundleFormat): Promise<string> {
   if (format === 'pem') return pemEncode('CERTIFICATE', ...bundle.x509Authorities.map(({ asn1 }) => asn1))
-  const parsed = new Bundle(TrustDomain.parse(bundle.trustDomain), {
-    x509Authorities: bundle.x509Authorities.map(({ asn1 }) => Certificate.parse(asn1)),
-    jwtAuthorities: bundle.jwtAuthorities.map(
-      ({ keyId, publicKey }) => [keyId, PublicKey.fromSpki(publicKey)] as const,
-    ),
-    sequenceNumber: bundle.sequenceNumber,
-    refreshHintSeconds: bundle.refreshHint === 0n ? undefined : Number(bundle.refreshHint),
-  })
-  return `${parsed.marshal({ indent: 4 })}\n`
+  const { bundleDocument } = await import('./bundle-document.ts')
+  return bundleDocument(bundle)
 }
 
 /** The same under a header of stars with the trust domain's name. */
-export function bundleUnderHeader(bundle: types.Bundle, format: BundleFormat): string {
+export async function bundleUnderHeader(bundle: Bundle, format: BundleFormat): Promise<string> {
   const stars = '*'.repeat(44)
-  return `${stars}\n* spiffe://${bundle.trustDomain}\n${stars}\n${bundleText(bundle, format)}`
-}
-
-/** Reads a bundle that a user gives. */
-export function parseBundleText(trustDomainName: string, text: string, format: BundleFormat): types.Bundle {
-  const trustDomain = TrustDomain.parse(trustDomainName)
-  try {
-    const bundle =
-      format === 'spiffe'
-        ? Bundle.parse(trustDomain, text)
-        : new Bundle(trustDomain, {
-            x509Authorities: pemDecode(text, 'CERTIFICATE').map(({ der }) => Certificate.parse(der)),
-          })
-    if (format === 'pem' && bundle.x509Authorities.length === 0) throw new Error('there is no certificate in it')
-    return create(types.BundleSchema, {
-      trustDomain: trustDomain.name,
-      x509Authorities: bundle.x509Authorities.map(({ der }) => ({ asn1: der })),
-      jwtAuthorities: [...bundle.jwtAuthorities].map(([keyId, key]) => ({ keyId, publicKey: key.spki })),
-      sequenceNumber: bundle.sequenceNumber ?? 0n,
-      refreshHint: BigInt(bundle.refreshHintSeconds ?? 0),
-    })
-  } catch (error) {
-    throw new CliError(`unable to parse the bundle: ${error instanceof Error ? error.message : String(error)}`, {
-      cause: error,
-    })
-  }
+  return `${stars}\n* spiffe://${bundle.trustDomain}\n${stars}\n${await bundleText(bundle, format)}`
 }

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { create } from '@bufbuild/protobuf'
-import * as types from '@plastron/api/types'
+import { EntrySchema } from '@plastron/api/types/entry'
 import { entryBlock } from './entry-block.ts'
 
 describe('entryBlock', () => {
   test('SRV-CLI-048 prints the lines that every entry has', () => {
-    const entry = create(types.EntrySchema, {
+    const entry = create(EntrySchema, {
       id: '7245d7fd-92aa-4d4f-8c0b-2b02e3542c10',
       spiffeId: { trustDomain: 'example.org', path: '/w' },
       parentId: { trustDomain: 'example.org', path: '/node' },
@@ -27,7 +27,7 @@ Selector                : unix:uid:0
   })
 
   test('SRV-CLI-048 prints what is set, and (none) for an entry without an ID', () => {
-    const entry = create(types.EntrySchema, {
+    const entry = create(EntrySchema, {
       spiffeId: { trustDomain: 'example.org', path: '/w2' },
       parentId: { trustDomain: 'example.org', path: '/node' },
       selectors: [

@@ -1,8 +1,9 @@
-import type * as types from '@plastron/api/types'
+import type { Entry } from '@plastron/api/types/entry'
+import type { SPIFFEID } from '@plastron/api/types/spiffeid'
 import { goUtcTime } from '@plastron/runtime/cli'
 
 /** The lines that `entry create`, `update` and `show` print of an entry, ending with an empty one. */
-export function entryBlock(entry: types.Entry): string {
+export function entryBlock(entry: Entry): string {
   const lines: (readonly [label: string, value: string])[] = [
     ['Entry ID', entry.id === '' ? '(none)' : entry.id],
     ['SPIFFE ID', spiffeIdText(entry.spiffeId)],
@@ -24,7 +25,7 @@ export function entryBlock(entry: types.Entry): string {
 }
 
 /** `spiffe://td/path`, or nothing for an absent ID. */
-export function spiffeIdText(id: types.SPIFFEID | undefined): string {
+export function spiffeIdText(id: SPIFFEID | undefined): string {
   return id === undefined ? '' : `spiffe://${id.trustDomain}${id.path}`
 }
 

@@ -1,5 +1,6 @@
 import * as entryV1 from '@plastron/api/entry-v1'
-import type * as types from '@plastron/api/types'
+import type { Entry } from '@plastron/api/types/entry'
+import type { Status } from '@plastron/api/types/status'
 import { boolFlag, CliError, textFlag } from '@plastron/runtime/cli'
 import { adminCommand } from './admin-command.ts'
 import { statusText } from './arguments.ts'
@@ -22,8 +23,8 @@ export const entryCreate = adminCommand({
         ? [entryFromFlags(values, values.entryID, values.node)]
         : await (await import('./entry-data.ts')).readEntryData(values.data, streams)
     const response = await client.call(entryV1.Entry.method.batchCreateEntry, { entries })
-    const created: types.Entry[] = []
-    const failed: (readonly [requested: types.Entry | undefined, status: types.Status | undefined])[] = []
+    const created: Entry[] = []
+    const failed: (readonly [requested: Entry | undefined, status: Status | undefined])[] = []
     response.results.forEach((result, index) => {
       if (result.status?.code === 0 && result.entry !== undefined) created.push(result.entry)
       else failed.push([entries[index], result.status])

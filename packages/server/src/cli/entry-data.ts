@@ -1,7 +1,7 @@
 // Loaded only for -data and -file: checking a file's shape takes longer to load than all else that a command needs.
 import { readFile } from 'node:fs/promises'
 import { create } from '@bufbuild/protobuf'
-import * as types from '@plastron/api/types'
+import { type Entry, EntrySchema } from '@plastron/api/types/entry'
 import { CliError, type CliStreams } from '@plastron/runtime/cli'
 import { z } from 'zod'
 import { parseId } from './arguments.ts'
@@ -35,10 +35,10 @@ const fileSchema = z.object({ entries: z.array(entrySchema) })
 const idsSchema = z.object({ ids: z.array(z.string()) })
 
 /** Reads `-data`: a path, or `-` for standard input. */
-export async function readEntryData(path: string, streams: CliStreams): Promise<types.Entry[]> {
+export async function readEntryData(path: string, streams: CliStreams): Promise<Entry[]> {
   const { entries } = await readJson(path, streams, fileSchema)
   return entries.map((entry, index) =>
-    create(types.EntrySchema, {
+    create(EntrySchema, {
       id: entry.entry_id,
       spiffeId: parseId(entry.spiffe_id, `entries[${index}].spiffe_id`),
       parentId: parseId(entry.parent_id, `entries[${index}].parent_id`),

@@ -1,5 +1,6 @@
 import { create } from '@bufbuild/protobuf'
-import * as types from '@plastron/api/types'
+import { type Entry, EntrySchema } from '@plastron/api/types/entry'
+import { SPIFFEIDSchema } from '@plastron/api/types/spiffeid'
 import { boolFlag, CliError, type FlagValues, intFlag, listFlag, textFlag } from '@plastron/runtime/cli'
 import { parseId, parseSelector } from './arguments.ts'
 
@@ -31,7 +32,7 @@ export const entryFlags = {
 const int32Max = 2_147_483_647
 
 /** The entry that the flags describe; refuses what the server would refuse anyway, by the flag's name. */
-export function entryFromFlags(values: FlagValues<typeof entryFlags>, id: string, node = false): types.Entry {
+export function entryFromFlags(values: FlagValues<typeof entryFlags>, id: string, node = false): Entry {
   if (values.selector.length === 0) throw new CliError('at least one selector is required')
   if (values.spiffeID === '') throw new CliError('a SPIFFE ID is required')
   if (!node && values.parentID === '') throw new CliError('a parent ID is required if the node flag is not set')
@@ -45,9 +46,9 @@ export function entryFromFlags(values: FlagValues<typeof entryFlags>, id: string
   }
   const spiffeId = parseId(values.spiffeID, 'spiffeID')
   const parentId = node
-    ? create(types.SPIFFEIDSchema, { trustDomain: spiffeId.trustDomain, path: '/spire/server' })
+    ? create(SPIFFEIDSchema, { trustDomain: spiffeId.trustDomain, path: '/spire/server' })
     : parseId(values.parentID, 'parentID')
-  return create(types.EntrySchema, {
+  return create(EntrySchema, {
     id,
     spiffeId,
     parentId,

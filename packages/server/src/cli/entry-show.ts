@@ -1,6 +1,6 @@
 import { create } from '@bufbuild/protobuf'
 import * as entryV1 from '@plastron/api/entry-v1'
-import type * as types from '@plastron/api/types'
+import type { Entry } from '@plastron/api/types/entry'
 import { CliError, counted, textFlag } from '@plastron/runtime/cli'
 import { adminCommand } from './admin-command.ts'
 import { entryBlock, spiffeIdText } from './entry-block.ts'
@@ -13,7 +13,7 @@ export const entryShow = adminCommand({
   summary: 'Displays configured registration entries',
   flags: { ...entryFilterFlags('show'), entryID: textFlag('The Entry ID of the records to show') },
   run: async (values, { client, print }) => {
-    const entries: types.Entry[] = []
+    const entries: Entry[] = []
     if (values.entryID !== '') {
       if (values.spiffeID !== '' || values.parentID !== '' || values.selector.length > 0) {
         throw new CliError('the -entryID flag can not be combined with others')
@@ -37,7 +37,7 @@ export const entryShow = adminCommand({
 })
 
 /** By SPIFFE ID, parent, TTLs and selectors, so that two runs can be compared by eye. */
-function byIdentity(a: types.Entry, b: types.Entry): number {
+function byIdentity(a: Entry, b: Entry): number {
   return (
     compare(spiffeIdText(a.spiffeId), spiffeIdText(b.spiffeId)) ||
     compare(spiffeIdText(a.parentId), spiffeIdText(b.parentId)) ||
@@ -47,7 +47,7 @@ function byIdentity(a: types.Entry, b: types.Entry): number {
   )
 }
 
-function selectorsText(entry: types.Entry): string {
+function selectorsText(entry: Entry): string {
   return entry.selectors.map(({ type, value }) => `${type}:${value}`).join('\n')
 }
 

@@ -1,6 +1,6 @@
 import { create } from '@bufbuild/protobuf'
 import * as entryV1 from '@plastron/api/entry-v1'
-import * as types from '@plastron/api/types'
+import { type Entry, Entry_AdditionalAttributesSchema } from '@plastron/api/types/entry'
 import { CliError, textFlag } from '@plastron/runtime/cli'
 import { adminCommand } from './admin-command.ts'
 import { statusText } from './arguments.ts'
@@ -12,7 +12,7 @@ export const entryUpdate = adminCommand({
   summary: 'Updates registration entries',
   flags: { ...entryFlags, entryID: textFlag('The Registration Entry ID of the record to update') },
   run: async (values, { client, streams, json, print }) => {
-    let entries: types.Entry[]
+    let entries: Entry[]
     if (values.data === '') {
       if (values.entryID === '') throw new CliError('entry ID is required')
       const entry = entryFromFlags(values, values.entryID)
@@ -22,7 +22,7 @@ export const entryUpdate = adminCommand({
           id: values.entryID,
           outputMask: { additionalAttributes: true },
         })
-        entry.additionalAttributes = create(types.Entry_AdditionalAttributesSchema, {
+        entry.additionalAttributes = create(Entry_AdditionalAttributesSchema, {
           disableX509SvidPrefetch:
             values.disableX509SVIDPrefetch || (stored.additionalAttributes?.disableX509SvidPrefetch ?? false),
           jwtSvidIncludeJti: values.jwtSVIDIncludeJTI || (stored.additionalAttributes?.jwtSvidIncludeJti ?? false),

@@ -1,6 +1,7 @@
 import * as loggerV1 from '@plastron/api/logger-v1'
-import * as types from '@plastron/api/types'
-import { type Command, levelUsage, loggerText, parseLogLevel, textFlag } from '@plastron/runtime/cli'
+import { LoggerSchema } from '@plastron/api/types/logger'
+import { type Command, textFlag } from '@plastron/runtime/cli'
+import { levelUsage, loggerText, parseLogLevel } from '@plastron/runtime/cli/logger-levels'
 import { adminCommand } from './admin-command.ts'
 
 export const loggerGet: Command = adminCommand({
@@ -9,7 +10,7 @@ export const loggerGet: Command = adminCommand({
   flags: {},
   run: async (_values, { client, print }) => {
     const logger = await client.call(loggerV1.Logger.method.getLogger, {})
-    print(types.LoggerSchema, logger, () => loggerText(logger))
+    print(LoggerSchema, logger, () => loggerText(logger))
   },
 })
 
@@ -19,7 +20,7 @@ export const loggerSet: Command = adminCommand({
   flags: { level: textFlag(levelUsage) },
   run: async (values, { client, print }) => {
     const logger = await client.call(loggerV1.Logger.method.setLogLevel, { newLevel: parseLogLevel(values.level) })
-    print(types.LoggerSchema, logger, () => loggerText(logger))
+    print(LoggerSchema, logger, () => loggerText(logger))
   },
 })
 
@@ -29,6 +30,6 @@ export const loggerReset: Command = adminCommand({
   flags: {},
   run: async (_values, { client, print }) => {
     const logger = await client.call(loggerV1.Logger.method.resetLogLevel, {})
-    print(types.LoggerSchema, logger, () => loggerText(logger))
+    print(LoggerSchema, logger, () => loggerText(logger))
   },
 })

@@ -1,5 +1,5 @@
 import * as agentV1 from '@plastron/api/agent-v1'
-import * as types from '@plastron/api/types'
+import { JoinTokenSchema } from '@plastron/api/types/jointoken'
 import { CliError, intFlag, textFlag } from '@plastron/runtime/cli'
 import { adminCommand } from './admin-command.ts'
 import { parseId } from './arguments.ts'
@@ -19,7 +19,7 @@ export const tokenGenerate = adminCommand({
       ttl: values.ttl,
       ...(values.spiffeID === '' ? {} : { agentId: parseId(values.spiffeID, 'spiffeID') }),
     })
-    print(types.JoinTokenSchema, token, () => {
+    print(JoinTokenSchema, token, () => {
       return `Token: ${token.value}\n${values.spiffeID === '' ? 'Warning: Missing SPIFFE ID.\n' : ''}`
     })
   },
