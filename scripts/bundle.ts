@@ -8,12 +8,13 @@ import { embeddedDescriptors } from './embedded-descriptors.ts'
 const external = ['koffi']
 
 /** What loads far more than other commands is a bundle of its own: each is read only when it is called. */
-const separate = new Map<string, string>(
-  ['server', 'agent'].flatMap(program => [
+const separate = new Map<string, string>([
+  ...['server', 'agent'].flatMap(program => [
     [`packages/${program}/src/run-${program}.ts`, `${program}-run`] as const,
     [`packages/${program}/src/cli/validate.ts`, `${program}-validate`] as const,
   ]),
-)
+  ['packages/server/src/cli/entry-document.ts', 'server-entry-document'],
+])
 
 /**
  * Bundles the executables and the workers of the checkout at `root` into `folder`, and resolves with the names of the packages that are not

@@ -12,7 +12,7 @@ import { Script } from 'node:vm'
 const { compiledFormPath } = createRequire(import.meta.url)('../packages/plastron/bin/load-bundle.js') as {
   compiledFormPath: (file: string) => string
 }
-const bundleName = /-(?:run|validate|worker\.bundle)\.js$/
+const bundleName = /-(?:run|validate|document|worker\.bundle)\.js$/
 const recorder = join(dirname(fileURLToPath(import.meta.url)), 'record-compiled.cjs')
 
 /**
@@ -103,7 +103,10 @@ async function runEach(dist: string): Promise<void> {
     const uid = String(process.getuid?.() ?? 0)
     const entry = ['-parentID', 'spiffe://example.org/node', '-spiffeID', 'spiffe://example.org/workload']
     await run('plastron-server', 'entry', 'create', ...entry, '-selector', `unix:uid:${uid}`, ...admin)
+    writeFileSync(file('entries.json'), entryDocument())
+    await run('plastron-server', 'entry', 'create', '-data', file('entries.json'), ...admin)
     await run('plastron-server', 'entry', 'show', ...admin)
+    await run('plastron-server', 'agent', 'list', ...admin)
     await run('plastron-server', 'entry', 'count', ...admin)
     const socket = ['-socketPath', file('agent/public/api.sock')]
     await start('plastron-agent', ['run', '-config', file('agent.conf')], () =>
@@ -125,6 +128,11 @@ async function freePort(): Promise<number> {
   await once(server, 'close')
   if (address === null || typeof address === 'string') throw new Error('no port of this machine is free')
   return address.port
+}
+
+function entryDocument(): string {
+  const ids = { spiffe_id: 'spiffe://example.org/other', parent_id: 'spiffe://example.org/node' }
+  return JSON.stringify({ entries: [{ ...ids, selectors: [{ type: 'unix', value: 'uid:1' }] }] })
 }
 
 function serverConfiguration(folder: string, port: number): string {

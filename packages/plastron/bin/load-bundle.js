@@ -2,7 +2,6 @@
 // Loads what the build made: a bundle is one CommonJS file and, beside it, its form as V8 compiled it. That form comes with the package and is as
 // trusted as the code. It is of one version of V8; with another, Node compiles the code and keeps the result in a cache of the user's own.
 const { readFileSync } = require('node:fs')
-const { createRequire } = require('node:module')
 const { dirname, join } = require('node:path')
 const vm = require('node:vm')
 
@@ -26,23 +25,22 @@ function compiledFormPath(file) {
 function loadBundle(file) {
   const known = loaded.get(file)
   if (known !== undefined) return known.exports
-  const installed = createRequire(file)
   let cachedData
   try {
     cachedData = readFileSync(compiledFormPath(file))
   } catch {
     enableUserCache()
-    return installed(file)
+    return require(file)
   }
   const module = { exports: {} }
   loaded.set(file, module)
   const folder = dirname(file)
-  // A bundle names its neighbours as ./name.js; all else is a part of Node or an installed package.
-  const require = name => (name.startsWith('./') ? loadBundle(join(folder, name)) : installed(name))
+  // A bundle names its neighbours as ./name.js; all else is a part of Node or an installed package, which lies where it does for this file.
+  const requireFromBundle = name => (name.startsWith('./') ? loadBundle(join(folder, name)) : require(name))
   // Bundles are ASCII: the build escapes all else.
   const source = `(function(exports,require,module,__filename,__dirname){${readFileSync(file, 'latin1')}\n})`
   const script = new vm.Script(source, { filename: file, cachedData })
-  script.runInThisContext()(module.exports, require, module, file, folder)
+  script.runInThisContext()(module.exports, requireFromBundle, module, file, folder)
   return module.exports
 }
 

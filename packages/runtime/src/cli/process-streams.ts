@@ -15,15 +15,13 @@ export function processStreams(): CliStreams {
       controller.abort(new Error(`received ${name}`))
     })
   }
-  for (const stream of [process.stdout, process.stderr]) {
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'EPIPE') process.exit(141)
-      throw error
-    })
-  }
+  const out = lazily(() => quietly(process.stdout))
+  const err = lazily(() => quietly(process.stderr))
+  // Making standard output takes as long as an answer does: a command that asks a daemon has asked by now.
+  setImmediate(out)
   return {
-    out: text => void process.stdout.write(text),
-    err: text => void process.stderr.write(text),
+    out: text => void out().write(text),
+    err: text => void err().write(text),
     readStdin: async () => {
       let text = ''
       process.stdin.setEncoding('utf8')
@@ -34,4 +32,19 @@ export function processStreams(): CliStreams {
     signal: controller.signal,
     now: () => new Date(),
   }
+}
+
+function lazily<T>(make: () => T): () => T {
+  let made: T | undefined
+  return () => {
+    made ??= make()
+    return made
+  }
+}
+
+function quietly(stream: NodeJS.WriteStream): NodeJS.WriteStream {
+  return stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(141)
+    throw error
+  })
 }

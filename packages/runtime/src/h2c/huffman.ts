@@ -17,22 +17,17 @@ const LENGTHS =
   'kabababbbaccbbbabcbaabccccckgjixprpprrrsrssssststtrstssssqrsrsstrqprrssqsrrtqrssqqrqsrssprrrsrrs' +
   'vvporsruvvvwwvtuoqvwwvwtqqvvxwwwptpqrqqsrruuttvsvwvvwwwwwxwwwwwvz'
 
-/** The symbols in the order of their codes. */
-const symbols: number[] = []
-/** For each length: its first code, and where in `symbols` its symbols begin. */
+/** For each length: its symbols in the order of their codes, and the first of these. */
+const symbols: number[][] = Array.from({ length: LONGEST_BITS + 1 }, () => [])
 const firstCode: number[] = []
-const firstSymbol: number[] = []
 
-for (let bits = SHORTEST_BITS, code = 0; bits <= LONGEST_BITS; bits += 1, code *= 2) {
-  const before = symbols.length
-  firstCode[bits] = code
-  firstSymbol[bits] = before
-  for (let symbol = 0; symbol <= END_OF_STRING; symbol += 1) {
-    if (LENGTHS.charCodeAt(symbol) - 97 + SHORTEST_BITS === bits) symbols.push(symbol)
-  }
-  code += symbols.length - before
+for (let symbol = 0; symbol <= END_OF_STRING; symbol += 1) {
+  symbols[LENGTHS.charCodeAt(symbol) - 97 + SHORTEST_BITS]?.push(symbol)
 }
-firstSymbol[LONGEST_BITS + 1] = symbols.length
+symbols.reduce((code, { length }, bits) => {
+  firstCode[bits] = code
+  return (code + length) * 2
+}, 0)
 
 /**
  * Decodes a text (RFC 7541, section 5.2), one character for each octet.
@@ -47,12 +42,8 @@ export function huffmanDecode(bytes: Uint8Array): string {
     for (let mask = 0x80; mask > 0; mask >>= 1) {
       code = code * 2 + ((byte & mask) === 0 ? 0 : 1)
       bits += 1
-      const first = firstCode[bits]
-      const start = firstSymbol[bits]
-      if (first === undefined || start === undefined) continue
-      const place = start + code - first
-      if (place >= (firstSymbol[bits + 1] ?? 0)) continue
-      const symbol = symbols[place] ?? END_OF_STRING
+      const symbol = symbols[bits]?.[code - (firstCode[bits] ?? 0)]
+      if (symbol === undefined) continue
       if (symbol === END_OF_STRING) throw new HuffmanError('text contains the end-of-string symbol')
       text += String.fromCharCode(symbol)
       code = 0
