@@ -1,5 +1,5 @@
-import type { IncomingHttpHeaders } from 'node:http2'
 import type { DescMethod, Message } from '@bufbuild/protobuf'
+import type { HeaderMap } from '../http2/header-decoder.ts'
 import type { Peer } from '../listeners/peer.ts'
 import { GrpcError } from './grpc-error.ts'
 
@@ -26,7 +26,7 @@ export class Call {
   readonly peer: Peer
   /** The request of a unary or server-streaming call. Absent where requests are a stream. */
   readonly request: Message | undefined
-  readonly #headers: IncomingHttpHeaders
+  readonly #headers: HeaderMap
   readonly #deadlineMs: number
   #values: Map<CallKey<unknown>, unknown> | undefined
   #controller: AbortController | undefined
@@ -39,7 +39,7 @@ export class Call {
     method: DescMethod
     peer: Peer
     request: Message | undefined
-    headers: IncomingHttpHeaders
+    headers: HeaderMap
     deadlineMs: number
   }) {
     this.path = init.path
@@ -67,11 +67,11 @@ export class Call {
     return Number.isFinite(this.#deadlineMs) ? new Date(this.#deadlineMs) : undefined
   }
 
-  /** Values of a metadata entry in the order they came; none if it is absent. Binary entries (`-bin`) are left out. */
+  /** The values of a metadata entry, joined by `, ` in the order they came; none if it is absent. Binary entries (`-bin`) are left out. */
   header(name: string): string[] {
     const value = this.#headers[name]
     if (value === undefined || name.endsWith('-bin')) return []
-    return typeof value === 'string' ? [value] : [...value]
+    return [value]
   }
 
   /** What an earlier interceptor left under the key. */

@@ -1,6 +1,6 @@
-import { constants, type Http2Session } from 'node:http2'
 import type { Duplex } from 'node:stream'
 import type { Clock } from '../clock/clock.ts'
+import type { Http2Connection } from '../http2/connection.ts'
 
 /** The rules of a {@link ConnectionKeeper}. */
 export interface ConnectionRules {
@@ -14,16 +14,15 @@ export interface ConnectionRules {
 
 /** What a keeper knows about a connection, and is told about it. */
 export interface KeptConnection {
-  /** A stream has begun; call the result once when it is closed. */
-  streamBegan(): () => void
   /** A lasting call begins: from now on the age of its connection does not count, but its silence does. Returns how to say that it has ended. */
   hold(): () => void
 }
 
 interface Kept {
   readonly socket: Duplex
-  readonly session: Http2Session
-  streams: number
+  readonly connection: Http2Connection
+  /** The last stream that was seen, and when none was to be seen any more. */
+  lastStreamId: number
   idleSince: number
   /** Lasting calls that run on it. */
   lasting: number
@@ -37,12 +36,12 @@ interface Kept {
 
 /** How long calls that run when a connection reaches its age may go on: longer than any call of ours takes. */
 const MAX_AGE_GRACE_MS = 180_000
+/** How long a peer may not read what waits for it in its socket. */
+const MAX_STALL_MS = 60_000
 /** Time between two looks at all connections. */
 const LOOK_MS = 1000
 /** The same where connections have neither an age nor to give signs of life: a process that idles is not to be woken every second. */
 const RARE_LOOK_MS = 30_000
-const MAX_AGE = Buffer.from('max_age')
-const MAX_IDLE = Buffer.from('max_idle')
 
 /**
  * Ends connections that nobody uses, and connections by their age, with a GOAWAY and time for the calls that run, except while a lasting call runs
@@ -63,13 +62,13 @@ export class ConnectionKeeper {
   }
 
   /** Takes note of a new connection until it closes. */
-  add(socket: Duplex, session: Http2Session): KeptConnection {
+  add(socket: Duplex, connection: Http2Connection): KeptConnection {
     const age = this.#rules.maxConnectionAgeMs ?? Number.POSITIVE_INFINITY
     const now = this.#clock.monotonic()
     const kept: Kept = {
       socket,
-      session,
-      streams: 0,
+      connection,
+      lastStreamId: 0,
       idleSince: now,
       lasting: 0,
       dueAt: now + age * (0.9 + 0.2 * this.#random()),
@@ -83,17 +82,7 @@ export class ConnectionKeeper {
       if (this.#kept.size === 0) this.#stopLooking()
     })
     this.#startLooking()
-    const streamClosed = () => {
-      kept.streams -= 1
-      if (kept.streams === 0) kept.idleSince = this.#clock.monotonic()
-    }
-    return {
-      streamBegan: () => {
-        kept.streams += 1
-        return streamClosed
-      },
-      hold: () => this.#hold(kept),
-    }
+    return { hold: () => this.#hold(kept) }
   }
 
   #hold(kept: Kept): () => void {
@@ -138,21 +127,25 @@ export class ConnectionKeeper {
         } else if (kept.heardAt <= silent) kept.socket.destroy()
         if (!kept.retired) continue
       }
-      if (now >= kept.dueAt) this.#end(kept, now, MAX_AGE)
-      else if (kept.streams === 0 && now - kept.idleSince >= this.#rules.maxIdleMs) this.#end(kept, now, MAX_IDLE)
+      const { streamCount, lastStreamId, stalledSinceMs } = kept.connection
+      if (stalledSinceMs !== undefined && now - stalledSinceMs >= MAX_STALL_MS) kept.socket.destroy()
+      if (streamCount > 0 || lastStreamId !== kept.lastStreamId) {
+        kept.lastStreamId = lastStreamId
+        kept.idleSince = now
+      }
+      if (now >= kept.dueAt) this.#end(kept, now, 'max_age')
+      else if (now - kept.idleSince >= this.#rules.maxIdleMs) this.#end(kept, now, 'max_idle')
     }
   }
 
-  #end(kept: Kept, now: number, reason: Buffer): void {
-    const { session } = kept
-    if (kept.retired || session.closed || session.destroyed) {
+  #end(kept: Kept, now: number, reason: string): void {
+    if (kept.retired || kept.connection.isLeaving) {
       kept.socket.destroy()
       return
     }
     kept.retired = true
     kept.dueAt = now + MAX_AGE_GRACE_MS
-    session.goaway(constants.NGHTTP2_NO_ERROR, 2 ** 31 - 1, reason)
-    session.close()
+    kept.connection.leave(reason)
   }
 }
 

@@ -11,7 +11,7 @@ import { grpcMessage, uint32 } from '../testing/http2-frames.ts'
 import { tempFolder } from '../testing/temp-folder.ts'
 import type { Call } from './call.ts'
 import { clientOptions } from './channel.ts'
-import { defaultSafeguards, http2Options } from './safeguards.ts'
+import { defaultSafeguards, connectionLimits } from './safeguards.ts'
 import { GrpcServer } from './server.ts'
 import { grpcCodeName } from './status-code.ts'
 
@@ -220,7 +220,7 @@ describe('safeguards', () => {
       maxStreamsPerConnection: 102,
       maxHeaderBytes: 10_003,
       maxHeaders: 104,
-      maxSessionMemoryMiB: 15,
+      maxUnsentBytes: 1005,
       streamResetBurst: 106,
       streamResetRate: 17,
       maxIdleMs: 108_000,
@@ -229,12 +229,9 @@ describe('safeguards', () => {
     }
     const limits = { ...defaultSafeguards, ...safeguards }
     assert.deepEqual(new GrpcServer({ safeguards }).safeguards, limits)
-    const options = http2Options(limits)
-    assert.equal(options.maxSessionMemory, 15)
-    assert.equal(options.maxHeaderListPairs, 104)
-    assert.equal(options.streamResetBurst, 106)
-    assert.equal(options.streamResetRate, 17)
-    assert.deepEqual(options.settings, { enablePush: false, maxConcurrentStreams: 102, maxHeaderListSize: 10_003 })
+    const { maxStreams, ...same } = connectionLimits(limits)
+    assert.equal(maxStreams, 102)
+    assert.deepEqual({ ...same, maxStreamsPerConnection: maxStreams }, limits)
   })
 
   test('ADV-10 nothing that a resolver says changes what a client does', () => {

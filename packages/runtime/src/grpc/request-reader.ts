@@ -1,5 +1,5 @@
-import type { ServerHttp2Stream } from 'node:http2'
 import { type DescMessage, fromBinary, type Message } from '@bufbuild/protobuf'
+import type { Http2Stream } from '../http2/stream.ts'
 import type { Call } from './call.ts'
 import { GrpcError } from './grpc-error.ts'
 import { FrameReader, inflated, type MessageFrame } from './message-frames.ts'
@@ -10,15 +10,13 @@ export interface RequestOptions {
   /** The call's `grpc-encoding`. */
   readonly encoding: string | undefined
   readonly maxBytes: number
-  /** Told the size of everything that arrives. */
-  readonly meter: (bytes: number) => void
 }
 
 /**
  * Reads the one request of a call. Calls exactly one of the two, once the caller has said that nothing follows, or that it is not to be read.
  */
 export function readSingle(
-  stream: ServerHttp2Stream,
+  stream: Http2Stream,
   options: RequestOptions,
   done: (request: Message) => void,
   failed: (error: unknown) => void,
@@ -31,8 +29,7 @@ export function readSingle(
     settled = true
     failed(error)
   }
-  stream.on('data', (chunk: Buffer) => {
-    options.meter(chunk.length)
+  const take = (chunk: Buffer) => {
     if (settled) return
     try {
       frames.push(chunk, frame => {
@@ -42,8 +39,8 @@ export function readSingle(
     } catch (error) {
       fail(error)
     }
-  })
-  stream.once('end', () => {
+  }
+  const end = () => {
     if (settled) return
     if (frames.isInside) return fail(new GrpcError('INTERNAL', 'the request is cut off'))
     if (only === undefined) return fail(new GrpcError('UNIMPLEMENTED', 'no request where one belongs'))
@@ -61,7 +58,8 @@ export function readSingle(
       return failed(error)
     }
     done(request)
-  })
+  }
+  stream.read({ data: take, end })
 }
 
 function decode(schema: DescMessage, bytes: Uint8Array): Message {
@@ -75,13 +73,14 @@ function decode(schema: DescMessage, bytes: Uint8Array): Message {
 type Step = IteratorResult<Message, undefined>
 
 const DONE: Step = { done: true, value: undefined }
+const CALLER_GONE = new GrpcError('CANCELLED', 'the caller has gone')
 
 /**
  * The requests of a streaming call, one at a time, read from the socket only as they are asked for. Leaving the loop early leaves the call open for
  * its answer.
  */
 export class RequestStream implements AsyncIterable<Message>, AsyncIterator<Message, undefined> {
-  readonly #stream: ServerHttp2Stream
+  readonly #stream: Http2Stream
   readonly #options: RequestOptions
   readonly #frames: FrameReader
   readonly #call: () => Call | undefined
@@ -91,17 +90,21 @@ export class RequestStream implements AsyncIterable<Message>, AsyncIterator<Mess
   #end: { readonly error?: unknown } | undefined
 
   /** @param call the call, for the reason of its end */
-  constructor(stream: ServerHttp2Stream, options: RequestOptions, call: () => Call | undefined) {
+  constructor(stream: Http2Stream, options: RequestOptions, call: () => Call | undefined) {
     this.#stream = stream
     this.#options = options
     this.#frames = new FrameReader(options.maxBytes)
     this.#call = call
-    stream.on('data', (chunk: Buffer) => this.#take(chunk))
-    stream.once('end', () =>
-      this.#finish(this.#frames.isInside ? { error: new GrpcError('INTERNAL', 'a request is cut off') } : {}),
-    )
-    stream.once('close', () => this.#finish({ error: new GrpcError('CANCELLED', 'the caller has gone') }))
     stream.pause()
+    stream.read({
+      data: chunk => this.#take(chunk),
+      end: () => this.#finish(this.#frames.isInside ? { error: new GrpcError('INTERNAL', 'a request is cut off') } : {}),
+    })
+  }
+
+  /** The stream is closed: no more requests come. */
+  close(): void {
+    this.#finish({ error: CALLER_GONE })
   }
 
   [Symbol.asyncIterator](): AsyncIterator<Message, undefined> {
@@ -124,7 +127,6 @@ export class RequestStream implements AsyncIterable<Message>, AsyncIterator<Mess
   }
 
   #take(chunk: Buffer): void {
-    this.#options.meter(chunk.length)
     if (this.#end !== undefined) return
     try {
       this.#frames.push(chunk, frame => this.#queue.push(frame))

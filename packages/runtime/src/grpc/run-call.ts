@@ -1,5 +1,7 @@
-import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
 import type { DescMethod, Message } from '@bufbuild/protobuf'
+import { ErrorCode } from '../h2c/frames.ts'
+import type { HeaderMap } from '../http2/header-decoder.ts'
+import type { Http2Stream } from '../http2/stream.ts'
 import type { Call } from './call.ts'
 import { Exchange } from './exchange.ts'
 import { GrpcError, toStatus } from './grpc-error.ts'
@@ -10,7 +12,7 @@ import { deadlineOf } from './timeout.ts'
 
 /** What a call is opened with. */
 export interface CallInit {
-  readonly headers: IncomingHttpHeaders
+  readonly headers: HeaderMap
   /** Wall time in milliseconds; infinite for none. */
   readonly deadlineMs: number
   /** Absent where requests are a stream. */
@@ -31,13 +33,8 @@ export interface CallRunner<Context> {
 
 type Implementation = (input: unknown, call: Call) => unknown
 
-/** Serves one stream that carries a call of a method. `meter` is told the size of everything that arrives. */
-export type ServeStream<Context> = (
-  stream: ServerHttp2Stream,
-  headers: IncomingHttpHeaders,
-  context: Context,
-  meter: (bytes: number) => void,
-) => void
+/** Serves one stream that carries a call of a method. */
+export type ServeStream<Context> = (stream: Http2Stream, context: Context) => void
 
 /** Turns a typed handler into the function that serves the streams of its method. */
 export function streamServer<Context>(
@@ -49,7 +46,8 @@ export function streamServer<Context>(
   const answersMany = method.methodKind === 'server_streaming' || method.methodKind === 'bidi_streaming'
   const asksMany = method.methodKind === 'client_streaming' || method.methodKind === 'bidi_streaming'
 
-  return (stream, headers, context, meter) => {
+  return (stream, context) => {
+    const { headers } = stream
     const exchange = new Exchange(stream)
     let call: Call | undefined
     let deadlineMs: number
@@ -65,13 +63,13 @@ export function streamServer<Context>(
       exchange.end(toStatus(reason))
       call?.abort(reason)
     }
-    // A stream that was reset without an error while requests lie unread closes only when somebody reads them.
-    stream.once('aborted', () => setImmediate(() => stream.destroy()))
-    stream.once('close', () => {
+    let requests: RequestStream | undefined
+    stream.onClose = () => {
       if (timer) clearTimeout(timer)
       // Also said after every call that has ended well, which is not open any more.
       call?.abortByCaller(Date.now())
-    })
+      requests?.close()
+    }
 
     const fail = (error: unknown) => exchange.end(toStatus(error))
     const start = (request: Message | undefined, input: unknown) => {
@@ -96,22 +94,19 @@ export function streamServer<Context>(
           },
         )
         // A stream that cannot even be ended is dropped; it must never end the process.
-        .catch(() => stream.destroy())
+        .catch(() => stream.reset(ErrorCode.INTERNAL_ERROR))
     }
 
     const options: RequestOptions = {
       schema: method.input,
-      encoding: headerText(headers['grpc-encoding']),
+      encoding: headers['grpc-encoding'],
       maxBytes: runner.maxRequestBytes,
-      meter,
     }
-    if (asksMany) start(undefined, new RequestStream(stream, options, () => call))
-    else readSingle(stream, options, request => start(request, request), fail)
+    if (asksMany) {
+      requests = new RequestStream(stream, options, () => call)
+      start(undefined, requests)
+    } else readSingle(stream, options, request => start(request, request), fail)
   }
-}
-
-function headerText(value: string | string[] | undefined): string | undefined {
-  return typeof value === 'string' ? value : undefined
 }
 
 /** Runs a call through the interceptors and gives back what the handler answered, or throws what the caller is to hear. */

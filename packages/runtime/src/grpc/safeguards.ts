@@ -1,4 +1,4 @@
-import type { ServerOptions } from 'node:http2'
+import type { ConnectionLimits } from '../http2/connection-limits.ts'
 
 /** The bounds of a {@link GrpcServer}. Everything has a default; nothing is without a bound unless its comment says so. */
 export interface Safeguards {
@@ -6,17 +6,17 @@ export interface Safeguards {
   readonly maxRequestBytes: number
   /** Calls open at once on one connection. Further ones are refused. Default 256. */
   readonly maxStreamsPerConnection: number
-  /** Sum of names and values of a call's headers in bytes. Default 64 KiB. */
+  /** Sum of names and values of a call's headers in bytes, and 32 for each of them. Default 64 KiB. */
   readonly maxHeaderBytes: number
   /** Number of a call's headers. Default 128. */
   readonly maxHeaders: number
-  /** What one HTTP/2 session may hold in mebibytes before it gets no new streams. Default 32. */
-  readonly maxSessionMemoryMiB: number
+  /** Octets of answers that may wait for one peer to read them; while there are more, it gets no new calls. Default 32 MiB. */
+  readonly maxUnsentBytes: number
   /** Streams that a peer may reset in a burst before its connection ends. Default 1,000. */
   readonly streamResetBurst: number
   /** Streams that a peer may reset per second after the burst. Default 33. */
   readonly streamResetRate: number
-  /** Data frames under {@link TINY_FRAME_BYTES} that a connection may waste in a burst. Default 4,096. */
+  /** Data frames under 64 bytes, beyond the first 16 of each call, that a connection may waste in a burst. Default 4,096. */
   readonly tinyFrameBurst: number
   /** Tiny frames per second after the burst. Default 256. */
   readonly tinyFrameRate: number
@@ -31,18 +31,13 @@ export interface Safeguards {
   readonly maxSilenceMs: number
 }
 
-/** A data frame below this size is charged to the tiny frames of its connection, unless it is among the first {@link FREE_TINY_FRAMES} of its call. */
-export const TINY_FRAME_BYTES = 64
-/** Whole small messages travel in such frames, so each call has some for nothing. */
-export const FREE_TINY_FRAMES = 16
-
 /** The {@link Safeguards} of a server that was given none. */
 export const defaultSafeguards: Safeguards = {
   maxRequestBytes: 4 << 20,
   maxStreamsPerConnection: 256,
   maxHeaderBytes: 64 << 10,
   maxHeaders: 128,
-  maxSessionMemoryMiB: 32,
+  maxUnsentBytes: 32 << 20,
   streamResetBurst: 1000,
   streamResetRate: 33,
   tinyFrameBurst: 4096,
@@ -52,28 +47,8 @@ export const defaultSafeguards: Safeguards = {
   maxSilenceMs: 30_000,
 }
 
-/** Node 24 knows these; the types do not yet. */
-interface Http2Options extends ServerOptions {
-  readonly maxOutstandingPings: number
-  readonly streamResetBurst: number
-  readonly streamResetRate: number
-}
-
-/** The part of the safeguards that Node's HTTP/2 enforces. Everything is set, so that no default of Node's is in force. */
-export function http2Options(limits: Safeguards): Http2Options {
-  return {
-    settings: {
-      enablePush: false,
-      maxConcurrentStreams: limits.maxStreamsPerConnection,
-      maxHeaderListSize: limits.maxHeaderBytes,
-    },
-    maxSessionMemory: limits.maxSessionMemoryMiB,
-    maxHeaderListPairs: limits.maxHeaders,
-    maxSettings: 32,
-    maxOutstandingPings: 4,
-    maxSessionInvalidFrames: 32,
-    maxSessionRejectedStreams: 100,
-    streamResetBurst: limits.streamResetBurst,
-    streamResetRate: limits.streamResetRate,
-  }
+/** The part of the safeguards that an HTTP/2 connection enforces. */
+export function connectionLimits(safeguards: Safeguards): ConnectionLimits {
+  const { maxStreamsPerConnection: maxStreams, ...same } = safeguards
+  return { maxStreams, ...same }
 }

@@ -399,9 +399,10 @@ describe('stopping', () => {
     const started = Promise.withResolvers<void>()
     await using house = await serve({}, server =>
       server.add(agentV1.Agent, {
-        countAgents: (_request, call) => {
+        countAgents: async (_request, call) => {
           started.resolve()
-          return once(call.signal, 'abort').then(() => ({ count: 1 }))
+          await once(call.signal, 'abort')
+          throw call.signal.reason
         },
       }),
     )

@@ -1,16 +1,19 @@
-import { performServerHandshake, type ServerHttp2Session } from 'node:http2'
 import type { Duplex } from 'node:stream'
 import type { DescMethod, DescService } from '@bufbuild/protobuf'
 import type { Clock } from '../clock/clock.ts'
 import { systemClock } from '../clock/system-clock.ts'
+import { ErrorCode } from '../h2c/frames.ts'
+import { Http2Connection } from '../http2/connection.ts'
+import type { ConnectionLimits } from '../http2/connection-limits.ts'
+import type { Http2Stream } from '../http2/stream.ts'
 import type { Peer } from '../listeners/peer.ts'
 import { Call } from './call.ts'
 import { ConnectionKeeper, type KeptConnection } from './connection-keeper.ts'
-import { admitStream, TinyFrameMeter } from './gate.ts'
+import { admitStream } from './gate.ts'
 import { GrpcError } from './grpc-error.ts'
 import { composeInterceptors, type Interceptor } from './interceptor.ts'
 import { type CallInit, type CallRunner, type ServeStream, streamServer } from './run-call.ts'
-import { defaultSafeguards, http2Options, type Safeguards } from './safeguards.ts'
+import { connectionLimits, defaultSafeguards, type Safeguards } from './safeguards.ts'
 import { type Handlers, methodPath } from './service.ts'
 
 /** Options of a {@link GrpcServer}. */
@@ -30,9 +33,6 @@ export interface GrpcServerOptions {
   readonly onUnexpectedError?: ((error: unknown, call: Call) => void) | undefined
 }
 
-/** How long a peer may take to close its half of a connection that we have ended. */
-const LINGER_MS = 1000
-
 /** A connection and who is behind it. */
 interface Connection {
   readonly peer: Peer
@@ -41,18 +41,21 @@ interface Connection {
 
 /**
  * A gRPC server (gRPC over HTTP/2) without a port of its own: listeners hand it connections whose peer they have established, and every call of a
- * connection is that peer's. It stands on node:http2 itself, since @grpc/grpc-js binds no peer to a connection, bounds neither resets, headers nor
- * tiny frames, exempts no connection from its age, and costs more for each call and each held stream (`node bench/grpc-overhead.ts`).
+ * connection is that peer's. HTTP/2 is spoken by {@link Http2Connection}: node:http2 makes a dozen objects of a stream, most of which outlive two
+ * collections, and a call costs it more than all that is done for it (`node bench/grpc-overhead.ts`); it also refuses what some clients send as the
+ * authority of a Unix socket.
  */
 export class GrpcServer implements AsyncDisposable {
   /** The bounds in force. */
   readonly safeguards: Safeguards
   /** What serves the streams of each method, by path. */
   readonly #methods = new Map<string, ServeStream<Connection>>()
-  readonly #connections = new Map<Duplex, ServerHttp2Session>()
+  readonly #connections = new Map<Duplex, Http2Connection>()
   readonly #calls = new Set<Call>()
   readonly #runner: CallRunner<Connection>
   readonly #keeper: ConnectionKeeper
+  readonly #limits: ConnectionLimits
+  readonly #clock: Clock
   readonly #lastingMethods: ReadonlySet<DescMethod>
   /** How to say that a lasting call has ended. */
   readonly #lastingCalls = new Map<Call, () => void>()
@@ -62,9 +65,11 @@ export class GrpcServer implements AsyncDisposable {
   /** Serves nothing before services and connections are handed to it. */
   constructor(options: GrpcServerOptions = {}) {
     this.safeguards = { ...defaultSafeguards, ...options.safeguards }
+    this.#limits = connectionLimits(this.safeguards)
+    this.#clock = options.clock ?? systemClock
     this.#lastingMethods = new Set(options.lastingMethods)
     const maxSilenceMs = this.#lastingMethods.size > 0 ? this.safeguards.maxSilenceMs : undefined
-    this.#keeper = new ConnectionKeeper({ ...this.safeguards, maxSilenceMs }, options.clock ?? systemClock)
+    this.#keeper = new ConnectionKeeper({ ...this.safeguards, maxSilenceMs }, this.#clock)
     this.#runner = {
       open: (method, connection, init) => this.#open(method, connection, init),
       finish: call => this.#finish(call),
@@ -98,31 +103,21 @@ export class GrpcServer implements AsyncDisposable {
       connection.destroy()
       return
     }
-    const session = performServerHandshake(connection, http2Options(this.safeguards))
-    this.#connections.set(connection, session)
-    // A session that has ended says so and waits for the peer to agree, which a peer that wants to keep the place never does.
-    connection.once('finish', () => {
-      const timer = setTimeout(() => connection.destroy(), LINGER_MS)
-      connection.once('close', () => clearTimeout(timer))
-    })
+    let bound: Connection
+    const onStream = (stream: Http2Stream) => {
+      try {
+        admitStream(stream, this.#methods)?.(stream, bound)
+      } catch {
+        // What a stream of a peer's can do wrong ends that stream and nothing else.
+        stream.reset(ErrorCode.INTERNAL_ERROR)
+      }
+    }
+    const http2 = new Http2Connection(connection, this.#limits, { onStream }, () => this.#clock.monotonic())
+    bound = { peer, kept: this.#keeper.add(connection, http2) }
+    this.#connections.set(connection, http2)
     connection.once('close', () => {
       this.#connections.delete(connection)
       if (this.#connections.size === 0) this.#drained?.()
-    })
-    const kept = this.#keeper.add(connection, session)
-    const bound: Connection = { peer, kept }
-    const meter = new TinyFrameMeter(this.safeguards, session)
-    session.on('error', () => connection.destroy())
-    session.on('stream', (stream, headers) => {
-      try {
-        const serve = admitStream(stream, headers, this.#methods)
-        if (serve === undefined) return
-        stream.once('close', kept.streamBegan())
-        serve(stream, headers, bound, meter.ofStream())
-      } catch {
-        // What a stream of a peer's can do wrong ends that stream and nothing else.
-        stream.destroy()
-      }
     })
   }
 
@@ -155,7 +150,7 @@ export class GrpcServer implements AsyncDisposable {
   async #stop(grace: AbortSignal): Promise<void> {
     const reason = new GrpcError('UNAVAILABLE', 'the server is stopping')
     for (const call of this.#calls) if (call.method.methodKind !== 'unary') call.abort(reason)
-    for (const session of this.#connections.values()) session.close()
+    for (const connection of this.#connections.values()) connection.leave('stopping')
     if (this.#connections.size > 0) {
       const cut = () => {
         for (const call of this.#calls) call.abort(reason)

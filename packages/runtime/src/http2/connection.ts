@@ -1,0 +1,513 @@
+import type { Duplex } from 'node:stream'
+import {
+  ACK,
+  contentOf,
+  END_HEADERS,
+  END_STREAM,
+  ErrorCode,
+  type Frame,
+  FrameType,
+  MAX_FRAME_BYTES,
+  PREFACE,
+  ProtocolError,
+} from '../h2c/frames.ts'
+import { HpackError } from '../h2c/hpack.ts'
+import { HuffmanError } from '../h2c/huffman.ts'
+import { Allowance, type ConnectionLimits, FREE_TINY_FRAMES, TINY_FRAME_BYTES } from './connection-limits.ts'
+import { frameOf, goAwayFrame, numberFrame, settingsFrame } from './frame-writer.ts'
+import { HeaderDecoder, type HeaderMap } from './header-decoder.ts'
+import { Outbox } from './outbox.ts'
+import { Http2Stream, type StreamOwner } from './stream.ts'
+
+/** What a connection tells its server. */
+export interface ConnectionEvents {
+  /** A request has begun. It must be given a reader, refused or reset before this returns. */
+  onStream(stream: Http2Stream): void
+}
+
+const HEAD_BYTES = 9
+const MAX_WINDOW = 2 ** 31 - 1
+const MAX_STREAM_ID = 2 ** 31 - 1
+/** What a peer may send before it is allowed more: this side leaves the default (section 6.9.2). */
+const RECEIVE_WINDOW = 65_535
+/** Settings in one frame: there are six in the standard. */
+const MAX_SETTINGS = 32
+/** Answers to SETTINGS and PING that one piece of at most 64 KiB may ask for: no peer in its senses has more than a few under way. */
+const MAX_ACKNOWLEDGEMENTS = 100
+/** How long a peer may take to close its half of a connection that has ended. */
+const LINGER_MS = 1000
+const SHUTDOWN_PING = Buffer.from('goodbye!')
+
+const Setting = {
+  ENABLE_PUSH: 2,
+  MAX_CONCURRENT_STREAMS: 3,
+  INITIAL_WINDOW_SIZE: 4,
+  MAX_FRAME_SIZE: 5,
+  MAX_HEADER_LIST_SIZE: 6,
+} as const
+
+/** A header block that comes in pieces. */
+interface Unfinished {
+  readonly streamId: number
+  readonly endStream: boolean
+  readonly pieces: Buffer[]
+  bytes: number
+}
+
+/**
+ * The serving side of one HTTP/2 connection (RFC 9113). Owns the socket.
+ *
+ * Everything that a peer can make grow has a bound: one unfinished frame of 16 KiB, one header block, 4 KiB of header table, a window of requests
+ * for the connection as a whole, and answers up to {@link ConnectionLimits.maxUnsentBytes}. While the peer does not read what is written for it,
+ * nothing more of it is read. Whatever breaks the standard ends the connection, or the stream where the standard says so.
+ */
+export class Http2Connection implements StreamOwner {
+  readonly #socket: Duplex
+  readonly #limits: ConnectionLimits
+  readonly #events: ConnectionEvents
+  readonly #decoder: HeaderDecoder
+  readonly #outbox: Outbox
+  readonly #streams = new Map<number, Http2Stream>()
+  readonly #resets: Allowance
+  readonly #tinyFrames: Allowance
+  #held: Buffer | undefined
+  #unfinished: Unfinished | undefined
+  #state: 'preface' | 'settings' | 'open' | 'ended' = 'preface'
+  #lastStreamId = 0
+  /** Streams above this number begin after a GOAWAY was heard. */
+  #maxStreamId = MAX_STREAM_ID
+  #leaving = false
+  #receiveWindow = RECEIVE_WINDOW
+  #unreturned = 0
+  /** Of SETTINGS and PING, in what was read at once. */
+  #acknowledgements = 0
+
+  /**
+   * Takes over a socket from which nothing has been read that belongs to HTTP/2.
+   *
+   * @param nowMs a clock that only goes forward
+   */
+  constructor(socket: Duplex, limits: ConnectionLimits, events: ConnectionEvents, nowMs: () => number) {
+    this.#socket = socket
+    this.#limits = limits
+    this.#events = events
+    this.#decoder = new HeaderDecoder(limits)
+    this.#outbox = new Outbox(socket, nowMs)
+    this.#resets = new Allowance(limits.streamResetBurst, limits.streamResetRate, nowMs)
+    this.#tinyFrames = new Allowance(limits.tinyFrameBurst, limits.tinyFrameRate, nowMs)
+    socket.on('data', (chunk: Buffer) => this.#receive(chunk))
+    socket.on('end', () => this.#end())
+    socket.on('close', () => this.#closed())
+    this.#outbox.control(
+      settingsFrame([
+        [Setting.ENABLE_PUSH, 0],
+        [Setting.MAX_CONCURRENT_STREAMS, limits.maxStreams],
+        [Setting.MAX_HEADER_LIST_SIZE, limits.maxHeaderBytes],
+      ]),
+    )
+  }
+
+  /** Streams open now. */
+  get streamCount(): number {
+    return this.#streams.size
+  }
+
+  /** The number of the latest stream that has begun; 0 before the first. */
+  get lastStreamId(): number {
+    return this.#lastStreamId
+  }
+
+  /** Since when the peer has not read what the socket has for it, by the connection's clock; undefined while it keeps up. */
+  get stalledSinceMs(): number | undefined {
+    return this.#outbox.blockedSinceMs
+  }
+
+  /** True once it takes no new streams. */
+  get isLeaving(): boolean {
+    return this.#leaving || this.#state === 'ended'
+  }
+
+  /**
+   * Takes no new streams, and ends when those that run have ended: at once if there are none. Streams that the peer begins before it hears of it
+   * are served (section 6.8).
+   *
+   * @param words for people who look at the peer's log
+   */
+  leave(words: string): void {
+    if (this.isLeaving) return
+    this.#leaving = true
+    this.#outbox.control(goAwayFrame(MAX_STREAM_ID, ErrorCode.NO_ERROR, words))
+    // What the peer sends after it has answered this was begun in the knowledge of the GOAWAY.
+    this.#outbox.control(frameOf(FrameType.PING, 0, 0, SHUTDOWN_PING))
+    if (this.#streams.size === 0) this.#finishLeaving()
+  }
+
+  /** Ends it now, with a reason for the peer. */
+  fail(errorCode: number, words: string): void {
+    if (this.#state === 'ended') return
+    this.#outbox.control(goAwayFrame(this.#lastStreamId, errorCode, words))
+    this.#end()
+  }
+
+  // What its streams ask for.
+
+  sendHeaders(stream: Http2Stream, block: Buffer, last: boolean): void {
+    this.#outbox.headers(stream.id, block, last)
+  }
+
+  sendAnswer(stream: Http2Stream, headers: Buffer, data: Uint8Array, trailers: Buffer): boolean {
+    return this.#outbox.answer(stream, headers, data, trailers)
+  }
+
+  wantsToSend(stream: Http2Stream): void {
+    this.#outbox.add(stream)
+  }
+
+  taken(stream: Http2Stream, bytes: number): void {
+    if (this.#state === 'ended') return
+    this.#unreturned += bytes
+    if (this.#unreturned >= RECEIVE_WINDOW / 2) {
+      this.#outbox.control(numberFrame(FrameType.WINDOW_UPDATE, 0, this.#unreturned))
+      this.#receiveWindow += this.#unreturned
+      this.#unreturned = 0
+    }
+    if (stream.closed || stream.requestEnded) return
+    stream.unreturned += bytes
+    if (stream.unreturned >= RECEIVE_WINDOW / 2) {
+      this.#outbox.control(numberFrame(FrameType.WINDOW_UPDATE, stream.id, stream.unreturned))
+      stream.receiveWindow += stream.unreturned
+      stream.unreturned = 0
+    }
+  }
+
+  sendReset(stream: Http2Stream, errorCode: number): void {
+    this.#outbox.control(numberFrame(FrameType.RST_STREAM, stream.id, errorCode))
+  }
+
+  forget(stream: Http2Stream): void {
+    this.#streams.delete(stream.id)
+    this.#outbox.remove(stream)
+    if (this.#leaving && this.#streams.size === 0) this.#finishLeaving()
+  }
+
+  #finishLeaving(): void {
+    if (this.#state === 'ended') return
+    this.#outbox.control(goAwayFrame(this.#lastStreamId, ErrorCode.NO_ERROR, ''))
+    this.#end()
+  }
+
+  /** Ends the socket after what is to be said, and does not wait for ever until the peer agrees. */
+  #end(): void {
+    if (this.#state === 'ended') return
+    this.#state = 'ended'
+    this.#closeStreams()
+    this.#outbox.finish()
+    const timer = setTimeout(() => this.#socket.destroy(), LINGER_MS)
+    this.#socket.once('close', () => clearTimeout(timer))
+  }
+
+  #closed(): void {
+    this.#state = 'ended'
+    this.#outbox.drop()
+    this.#closeStreams()
+  }
+
+  #closeStreams(): void {
+    for (const stream of this.#streams.values()) stream.close()
+  }
+
+  #receive(chunk: Buffer): void {
+    this.#acknowledgements = 0
+    try {
+      this.#cut(this.#held === undefined ? chunk : Buffer.concat([this.#held, chunk]))
+    } catch (error) {
+      this.#held = undefined
+      if (error instanceof ProtocolError) this.fail(error.errorCode, error.message)
+      else if (error instanceof HpackError || error instanceof HuffmanError)
+        this.fail(ErrorCode.COMPRESSION_ERROR, error.message)
+      else {
+        this.#socket.destroy()
+        throw error
+      }
+    }
+  }
+
+  #cut(bytes: Buffer): void {
+    let at = 0
+    if (this.#state === 'preface') {
+      const length = Math.min(bytes.length, PREFACE.length)
+      if (!bytes.subarray(0, length).equals(PREFACE.subarray(0, length)))
+        throw new ProtocolError(ErrorCode.PROTOCOL_ERROR, 'this is not HTTP/2')
+      if (length < PREFACE.length) {
+        this.#held = bytes
+        return
+      }
+      at = length
+      this.#state = 'settings'
+    }
+    while (bytes.length - at >= HEAD_BYTES && this.#state !== 'ended') {
+      const length = bytes.readUIntBE(at, 3)
+      if (length > MAX_FRAME_BYTES)
+        throw new ProtocolError(ErrorCode.FRAME_SIZE_ERROR, `frame of ${length} bytes, at most ${MAX_FRAME_BYTES}`)
+      const end = at + HEAD_BYTES + length
+      if (end > bytes.length) break
+      this.#frame({
+        type: bytes.readUInt8(at + 3),
+        flags: bytes.readUInt8(at + 4),
+        streamId: bytes.readUInt32BE(at + 5) & 0x7fff_ffff,
+        payload: bytes.subarray(at + HEAD_BYTES, end),
+      })
+      at = end
+    }
+    // Copied, so that a few bytes do not keep what came with them.
+    this.#held = at === bytes.length || this.#state === 'ended' ? undefined : Buffer.from(bytes.subarray(at))
+  }
+
+  #frame(frame: Frame): void {
+    const { type, flags, streamId, payload } = frame
+    if (this.#unfinished !== undefined && type !== FrameType.CONTINUATION)
+      throw new ProtocolError(ErrorCode.PROTOCOL_ERROR, 'another frame in the middle of a header block')
+    if (this.#state === 'settings') {
+      if (type !== FrameType.SETTINGS || (flags & ACK) !== 0)
+        throw new ProtocolError(ErrorCode.PROTOCOL_ERROR, 'the first frame is not SETTINGS')
+      this.#state = 'open'
+    }
+    switch (type) {
+      case FrameType.DATA:
+        return this.#data(frame)
+      case FrameType.HEADERS:
+        return this.#headers(frame)
+      case FrameType.CONTINUATION:
+        return this.#continuation(frame)
+      case FrameType.RST_STREAM:
+        return this.#reset(streamId, payload)
+      case FrameType.SETTINGS:
+        return this.#settings(frame)
+      case FrameType.PING:
+        return this.#ping(frame)
+      case FrameType.WINDOW_UPDATE:
+        return this.#windowUpdate(streamId, payload)
+      case FrameType.GOAWAY:
+        if (streamId !== 0) throw onStream('GOAWAY')
+        if (payload.length < 8) throw wrongSize('GOAWAY')
+        // The peer begins nothing new; what runs ends as it would.
+        return this.leave('')
+      case FrameType.PRIORITY:
+        if (streamId === 0) throw onNoStream('PRIORITY')
+        if (payload.length !== 5) throw wrongSize('PRIORITY')
+        return
+      case FrameType.PUSH_PROMISE:
+        throw new ProtocolError(ErrorCode.PROTOCOL_ERROR, 'only servers promise')
+    }
+    // Frames of other types are ignored (section 5.5).
+  }
+
+  #data(frame: Frame): void {
+    const { flags, streamId, payload } = frame
+    if (streamId === 0) throw onNoStream('DATA')
+    this.#refuseIdle(streamId, 'DATA')
+    this.#receiveWindow -= payload.length
+    if (this.#receiveWindow < 0)
+      throw new ProtocolError(ErrorCode.FLOW_CONTROL_ERROR, 'more data than the connection allows')
+    const content = contentOf(frame)
+    const stream = this.#streams.get(streamId)
+    if (stream === undefined) {
+      // On its way when the stream ended. It counts for the connection all the same.
+      this.#discard(payload.length)
+      return
+    }
+    if (stream.requestEnded) {
+      this.#discard(payload.length)
+      return this.#fault(stream, ErrorCode.STREAM_CLOSED)
+    }
+    stream.receiveWindow -= payload.length
+    if (stream.receiveWindow < 0)
+      throw new ProtocolError(ErrorCode.FLOW_CONTROL_ERROR, 'more data than the stream allows')
+    const padding = payload.length - content.length
+    if (padding > 0) this.taken(stream, padding)
+    stream.receivedBytes += content.length
+    const isLast = (flags & END_STREAM) !== 0
+    if (content.length < TINY_FRAME_BYTES && !isLast && ++stream.tinyFrames > FREE_TINY_FRAMES) {
+      if (!this.#tinyFrames.take())
+        throw new ProtocolError(ErrorCode.ENHANCE_YOUR_CALM, 'data comes in too many tiny frames')
+    }
+    if (content.length > 0) stream.arrived(content)
+    if (isLast) this.#requestEnds(stream)
+  }
+
+  #requestEnds(stream: Http2Stream): void {
+    if (stream.closed) return
+    const announced = stream.headers['content-length']
+    if (announced !== undefined && announced !== String(stream.receivedBytes))
+      return this.#fault(stream, ErrorCode.PROTOCOL_ERROR)
+    stream.ended()
+  }
+
+  /** Octets of a stream that is not there any more. */
+  #discard(bytes: number): void {
+    this.#unreturned += bytes
+    if (this.#unreturned < RECEIVE_WINDOW / 2) return
+    this.#outbox.control(numberFrame(FrameType.WINDOW_UPDATE, 0, this.#unreturned))
+    this.#receiveWindow += this.#unreturned
+    this.#unreturned = 0
+  }
+
+  #headers(frame: Frame): void {
+    const { flags, streamId } = frame
+    if (streamId === 0) throw onNoStream('HEADERS')
+    if (streamId % 2 === 0) throw new ProtocolError(ErrorCode.PROTOCOL_ERROR, 'streams of clients have odd numbers')
+    const block = contentOf(frame)
+    const endStream = (flags & END_STREAM) !== 0
+    if ((flags & END_HEADERS) !== 0) return this.#block(streamId, block, endStream)
+    this.#unfinished = { streamId, endStream, pieces: [Buffer.from(block)], bytes: block.length }
+  }
+
+  #continuation({ flags, streamId, payload }: Frame): void {
+    const unfinished = this.#unfinished
+    if (unfinished === undefined || unfinished.streamId !== streamId)
+      throw new ProtocolError(ErrorCode.PROTOCOL_ERROR, 'a continuation of nothing')
+    unfinished.pieces.push(Buffer.from(payload))
+    // Each piece costs something even if it is empty.
+    unfinished.bytes += payload.length + HEAD_BYTES
+    if (unfinished.bytes > this.#limits.maxHeaderBytes + MAX_FRAME_BYTES)
+      throw new ProtocolError(ErrorCode.ENHANCE_YOUR_CALM, 'a header block that is too long')
+    if ((flags & END_HEADERS) === 0) return
+    this.#unfinished = undefined
+    this.#block(streamId, Buffer.concat(unfinished.pieces), unfinished.endStream)
+  }
+
+  #block(streamId: number, block: Buffer, endStream: boolean): void {
+    if (streamId <= this.#lastStreamId) return this.#trailers(streamId, block, endStream)
+    const { headers, problem } = this.#decoder.decode(block)
+    this.#lastStreamId = streamId
+    if (streamId > this.#maxStreamId) return
+    const stream = new Http2Stream(this, streamId, headers, RECEIVE_WINDOW, this.#outbox.initialWindow)
+    if (problem === 'too large') return this.#fault(stream, ErrorCode.ENHANCE_YOUR_CALM)
+    if (problem !== undefined || !isRequest(headers)) return this.#fault(stream, ErrorCode.PROTOCOL_ERROR)
+    if (this.#streams.size >= this.#limits.maxStreams) return this.#fault(stream, ErrorCode.REFUSED_STREAM)
+    if (this.#outbox.unsentBytes > this.#limits.maxUnsentBytes) return this.#fault(stream, ErrorCode.ENHANCE_YOUR_CALM)
+    this.#streams.set(streamId, stream)
+    this.#events.onStream(stream)
+    if (endStream) this.#requestEnds(stream)
+  }
+
+  #trailers(streamId: number, block: Buffer, endStream: boolean): void {
+    const { problem } = this.#decoder.decode(block, true)
+    const stream = this.#streams.get(streamId)
+    if (stream === undefined) return
+    if (stream.requestEnded) return this.#fault(stream, ErrorCode.STREAM_CLOSED)
+    if (problem !== undefined || !endStream) return this.#fault(stream, ErrorCode.PROTOCOL_ERROR)
+    this.#requestEnds(stream)
+  }
+
+  #reset(streamId: number, payload: Buffer): void {
+    if (streamId === 0) throw onNoStream('RST_STREAM')
+    if (payload.length !== 4) throw wrongSize('RST_STREAM')
+    this.#refuseIdle(streamId, 'RST_STREAM')
+    this.#chargeReset()
+    this.#streams.get(streamId)?.close()
+  }
+
+  /** A stream that its peer made impossible: only the stream ends, but not for ever for nothing. */
+  #fault(stream: Http2Stream, errorCode: number): void {
+    stream.reset(errorCode)
+    this.#chargeReset()
+  }
+
+  #chargeReset(): void {
+    if (!this.#resets.take()) throw new ProtocolError(ErrorCode.ENHANCE_YOUR_CALM, 'too many streams end by force')
+  }
+
+  #settings({ flags, streamId, payload }: Frame): void {
+    if (streamId !== 0) throw onStream('SETTINGS')
+    if ((flags & ACK) !== 0) {
+      if (payload.length > 0) throw wrongSize('SETTINGS')
+      return
+    }
+    if (payload.length % 6 !== 0) throw wrongSize('SETTINGS')
+    if (payload.length > MAX_SETTINGS * 6) throw new ProtocolError(ErrorCode.ENHANCE_YOUR_CALM, 'too many settings')
+    for (let at = 0; at < payload.length; at += 6) this.#setting(payload.readUInt16BE(at), payload.readUInt32BE(at + 2))
+    this.#acknowledge(settingsFrame('ack'))
+  }
+
+  #setting(id: number, value: number): void {
+    if (id === Setting.ENABLE_PUSH && value > 1)
+      throw new ProtocolError(ErrorCode.PROTOCOL_ERROR, `ENABLE_PUSH is ${value}`)
+    if (id === Setting.MAX_FRAME_SIZE) {
+      if (value < MAX_FRAME_BYTES || value >= 2 ** 24)
+        throw new ProtocolError(ErrorCode.PROTOCOL_ERROR, `MAX_FRAME_SIZE is ${value}`)
+    }
+    if (id === Setting.INITIAL_WINDOW_SIZE) {
+      if (value > MAX_WINDOW)
+        throw new ProtocolError(ErrorCode.FLOW_CONTROL_ERROR, `INITIAL_WINDOW_SIZE is ${value}`)
+      const grown = value - this.#outbox.initialWindow
+      this.#outbox.initialWindow = value
+      for (const stream of this.#streams.values()) {
+        stream.sendWindow += grown
+        if (stream.sendWindow > MAX_WINDOW) throw tooWide()
+      }
+      this.#outbox.schedule()
+    }
+    // Of the others, none limits what this side sends: it compresses no headers, makes no long frames and promises nothing.
+  }
+
+  #ping({ flags, streamId, payload }: Frame): void {
+    if (streamId !== 0) throw onStream('PING')
+    if (payload.length !== 8) throw wrongSize('PING')
+    if ((flags & ACK) === 0) return this.#acknowledge(frameOf(FrameType.PING, ACK, 0, payload))
+    if (this.#leaving && payload.equals(SHUTDOWN_PING)) {
+      this.#maxStreamId = this.#lastStreamId
+      this.#outbox.control(goAwayFrame(this.#lastStreamId, ErrorCode.NO_ERROR, ''))
+    }
+  }
+
+  #acknowledge(frame: Buffer): void {
+    if (++this.#acknowledgements > MAX_ACKNOWLEDGEMENTS)
+      throw new ProtocolError(ErrorCode.ENHANCE_YOUR_CALM, 'too many frames that ask for an answer')
+    this.#outbox.control(frame)
+  }
+
+  #windowUpdate(streamId: number, payload: Buffer): void {
+    if (payload.length !== 4) throw wrongSize('WINDOW_UPDATE')
+    const increment = payload.readUInt32BE(0) & 0x7fff_ffff
+    if (streamId === 0) {
+      if (increment === 0) throw new ProtocolError(ErrorCode.PROTOCOL_ERROR, 'a window that grows by nothing')
+      if (!this.#outbox.widen(increment)) throw tooWide()
+      return
+    }
+    this.#refuseIdle(streamId, 'WINDOW_UPDATE')
+    const stream = this.#streams.get(streamId)
+    if (stream === undefined) return
+    if (increment === 0) return this.#fault(stream, ErrorCode.PROTOCOL_ERROR)
+    stream.sendWindow += increment
+    if (stream.sendWindow > MAX_WINDOW) return this.#fault(stream, ErrorCode.FLOW_CONTROL_ERROR)
+    this.#outbox.schedule()
+  }
+
+  #refuseIdle(streamId: number, what: string): void {
+    if (streamId > this.#lastStreamId || streamId % 2 === 0)
+      throw new ProtocolError(ErrorCode.PROTOCOL_ERROR, `${what} on a stream that has not begun`)
+  }
+}
+
+/** RFC 9113, section 8.3.1. */
+function isRequest(headers: HeaderMap): boolean {
+  const path = headers[':path']
+  return headers[':method'] !== undefined && headers[':scheme'] !== undefined && path !== undefined && path !== ''
+}
+
+function onStream(what: string): ProtocolError {
+  return new ProtocolError(ErrorCode.PROTOCOL_ERROR, `${what} belongs to no stream`)
+}
+
+function onNoStream(what: string): ProtocolError {
+  return new ProtocolError(ErrorCode.PROTOCOL_ERROR, `${what} belongs to a stream`)
+}
+
+function wrongSize(what: string): ProtocolError {
+  return new ProtocolError(ErrorCode.FRAME_SIZE_ERROR, `${what} has the wrong size`)
+}
+
+function tooWide(): ProtocolError {
+  return new ProtocolError(ErrorCode.FLOW_CONTROL_ERROR, 'a window is larger than 2^31-1')
+}
