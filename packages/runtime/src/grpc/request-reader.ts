@@ -116,8 +116,10 @@ export class RequestStream implements AsyncIterable<Message>, AsyncIterator<Mess
     if (frame !== undefined) return { done: false, value: await this.#message(frame) }
     if (this.#end !== undefined) return this.#ended()
     this.#waiting ??= Promise.withResolvers<Step>()
+    // What has arrived already is delivered at once, and settles it.
+    const { promise } = this.#waiting
     this.#stream.resume()
-    return this.#waiting.promise
+    return promise
   }
 
   return(): Promise<Step> {
