@@ -41,7 +41,9 @@ export class ClientCall implements StreamListener {
   readonly #stream: ClientStream
   readonly #head = new ResponseHead()
   readonly #reader: FrameReader
-  readonly #waiting: Uint8Array[] = []
+  /** Answers that nobody took yet, without those that are being handed out. */
+  #waiting: Uint8Array[] = []
+  #isHandingOut = false
   /** Bytes that the server may send again once the answers that wait are taken. */
   #owed = 0
   #end: { readonly error?: Error | undefined } | undefined
@@ -62,7 +64,12 @@ export class ClientCall implements StreamListener {
   async *answers(): AsyncGenerator<Uint8Array, void, undefined> {
     try {
       for (;;) {
-        for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) yield next
+        const batch = this.#waiting
+        this.#waiting = []
+        this.#isHandingOut = true
+        yield* batch
+        this.#isHandingOut = false
+        if (this.#waiting.length > 0) continue
         this.#payBack()
         if (this.#end !== undefined) break
         const { promise, resolve } = Promise.withResolvers<void>()
@@ -101,7 +108,7 @@ export class ClientCall implements StreamListener {
       this.fail(readingFault(error))
     }
     if (ended) this.#finish(this.#outcome())
-    if (this.#waiting.length === 0) this.#payBack()
+    if (this.#waiting.length === 0 && !this.#isHandingOut) this.#payBack()
     else this.#wake()
   }
 

@@ -240,11 +240,9 @@ export class Connection implements AsyncDisposable {
     const stream = this.#streams.get(id)
     this.#streams.delete(id)
     this.#queue.close(id)
-    stream?.listener.failed({
-      message: `stream was reset with code ${code}`,
-      resetCode: code,
-      isRefused: code === ErrorCode.REFUSED_STREAM,
-    })
+    const isRefused = code === ErrorCode.REFUSED_STREAM
+    if (isRefused) this.#isUsable = false
+    stream?.listener.failed({ message: `stream was reset with code ${code}`, resetCode: code, isRefused })
   }
 
   #takeSettings(payload: Buffer): void {

@@ -32,8 +32,10 @@ export const END_STREAM = 1
 export const END_HEADERS = 4
 /** Flag of SETTINGS and PING: an acknowledgement. */
 export const ACK = 1
-const PADDED = 8
-const PRIORITY = 0x20
+/** Flag of DATA and HEADERS: a number of bytes, and that many at the end, mean nothing. */
+export const PADDED = 8
+/** Flag of HEADERS: five bytes of priority come first. */
+export const PRIORITY = 0x20
 
 /** What every HTTP/2 connection begins with. */
 export const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1')
