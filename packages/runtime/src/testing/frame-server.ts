@@ -11,7 +11,7 @@ export interface FrameConnection {
   /** What the client sent so far, without the preface. */
   readonly frames: readonly Frame[]
   /** Resolves with the first frame, now or later, that satisfies `test`; rejects when the connection ends without one. */
-  until(test: (frame: Frame) => boolean): Promise<Frame>
+  readonly until: (test: (frame: Frame) => boolean) => Promise<Frame>
 }
 
 /** A server on a Unix socket that says frames, right or wrong, and sees those of its clients. */
