@@ -11,7 +11,7 @@ import { grpcMessage, uint32 } from '../testing/http2-frames.ts'
 import { tempFolder } from '../testing/temp-folder.ts'
 import type { Call } from './call.ts'
 import { clientOptions } from './channel.ts'
-import { defaultSafeguards, connectionLimits } from './safeguards.ts'
+import { connectionLimits, defaultSafeguards } from './safeguards.ts'
 import { GrpcServer } from './server.ts'
 import { grpcCodeName } from './status-code.ts'
 

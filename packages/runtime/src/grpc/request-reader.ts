@@ -98,7 +98,8 @@ export class RequestStream implements AsyncIterable<Message>, AsyncIterator<Mess
     stream.pause()
     stream.read({
       data: chunk => this.#take(chunk),
-      end: () => this.#finish(this.#frames.isInside ? { error: new GrpcError('INTERNAL', 'a request is cut off') } : {}),
+      end: () =>
+        this.#finish(this.#frames.isInside ? { error: new GrpcError('INTERNAL', 'a request is cut off') } : {}),
     })
   }
 

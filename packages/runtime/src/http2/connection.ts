@@ -8,7 +8,9 @@ import {
   type Frame,
   FrameType,
   MAX_FRAME_BYTES,
+  PADDED,
   PREFACE,
+  PRIORITY,
   ProtocolError,
 } from '../h2c/frames.ts'
 import { HpackError } from '../h2c/hpack.ts'
@@ -34,6 +36,8 @@ const RECEIVE_WINDOW = 65_535
 const MAX_SETTINGS = 32
 /** Answers to SETTINGS and PING that one piece of at most 64 KiB may ask for: no peer in its senses has more than a few under way. */
 const MAX_ACKNOWLEDGEMENTS = 100
+/** Ended streams of which something may still be on its way. */
+const MAX_CUT_SHORT = 4096
 /** How long a peer may take to close its half of a connection that has ended. */
 const LINGER_MS = 1000
 const SHUTDOWN_PING = Buffer.from('goodbye!')
@@ -70,6 +74,8 @@ export class Http2Connection implements StreamOwner {
   readonly #streams = new Map<number, Http2Stream>()
   readonly #resets: Allowance
   readonly #tinyFrames: Allowance
+  /** Streams that this side ended while the peer was still sending, the oldest first. */
+  readonly #cutShort = new Set<number>()
   #held: Buffer | undefined
   #unfinished: Unfinished | undefined
   #state: 'preface' | 'settings' | 'open' | 'ended' = 'preface'
@@ -182,6 +188,12 @@ export class Http2Connection implements StreamOwner {
 
   sendReset(stream: Http2Stream, errorCode: number): void {
     this.#outbox.control(numberFrame(FrameType.RST_STREAM, stream.id, errorCode))
+    if (!stream.requestEnded) this.#cutOff(stream.id)
+  }
+
+  #cutOff(streamId: number): void {
+    this.#cutShort.add(streamId)
+    if (this.#cutShort.size > MAX_CUT_SHORT) for (const id of this.#cutShort) return void this.#cutShort.delete(id)
   }
 
   forget(stream: Http2Stream): void {
@@ -295,7 +307,7 @@ export class Http2Connection implements StreamOwner {
       case FrameType.PRIORITY:
         if (streamId === 0) throw onNoStream('PRIORITY')
         if (payload.length !== 5) throw wrongSize('PRIORITY')
-        return
+        return refuseOwnParent(streamId, payload.readUInt32BE(0))
       case FrameType.PUSH_PROMISE:
         throw new ProtocolError(ErrorCode.PROTOCOL_ERROR, 'only servers promise')
     }
@@ -312,9 +324,9 @@ export class Http2Connection implements StreamOwner {
     const content = contentOf(frame)
     const stream = this.#streams.get(streamId)
     if (stream === undefined) {
-      // On its way when the stream ended. It counts for the connection all the same.
+      // It counts for the connection all the same.
       this.#discard(payload.length)
-      return
+      return this.#late(streamId, (flags & END_STREAM) !== 0)
     }
     if (stream.requestEnded) {
       this.#discard(payload.length)
@@ -357,6 +369,7 @@ export class Http2Connection implements StreamOwner {
     if (streamId === 0) throw onNoStream('HEADERS')
     if (streamId % 2 === 0) throw new ProtocolError(ErrorCode.PROTOCOL_ERROR, 'streams of clients have odd numbers')
     const block = contentOf(frame)
+    if ((flags & PRIORITY) !== 0) refuseOwnParent(streamId, frame.payload.readUInt32BE((flags & PADDED) === 0 ? 0 : 1))
     const endStream = (flags & END_STREAM) !== 0
     if ((flags & END_HEADERS) !== 0) return this.#block(streamId, block, endStream)
     this.#unfinished = { streamId, endStream, pieces: [Buffer.from(block)], bytes: block.length }
@@ -380,7 +393,7 @@ export class Http2Connection implements StreamOwner {
     if (streamId <= this.#lastStreamId) return this.#trailers(streamId, block, endStream)
     const { headers, problem } = this.#decoder.decode(block)
     this.#lastStreamId = streamId
-    if (streamId > this.#maxStreamId) return
+    if (streamId > this.#maxStreamId) return this.#cutOff(streamId)
     const stream = new Http2Stream(this, streamId, headers, RECEIVE_WINDOW, this.#outbox.initialWindow)
     if (problem === 'too large') return this.#fault(stream, ErrorCode.ENHANCE_YOUR_CALM)
     if (problem !== undefined || !isRequest(headers)) return this.#fault(stream, ErrorCode.PROTOCOL_ERROR)
@@ -394,10 +407,16 @@ export class Http2Connection implements StreamOwner {
   #trailers(streamId: number, block: Buffer, endStream: boolean): void {
     const { problem } = this.#decoder.decode(block, true)
     const stream = this.#streams.get(streamId)
-    if (stream === undefined) return
+    if (stream === undefined) return this.#late(streamId, endStream)
     if (stream.requestEnded) return this.#fault(stream, ErrorCode.STREAM_CLOSED)
     if (problem !== undefined || !endStream) return this.#fault(stream, ErrorCode.PROTOCOL_ERROR)
     this.#requestEnds(stream)
+  }
+
+  /** Something of a stream that is not there any more: on its way when this side ended the stream, or else a fault (section 5.1). */
+  #late(streamId: number, isLast: boolean): void {
+    if (!this.#cutShort.has(streamId)) throw new ProtocolError(ErrorCode.STREAM_CLOSED, `stream ${streamId} has ended`)
+    if (isLast) this.#cutShort.delete(streamId)
   }
 
   #reset(streamId: number, payload: Buffer): void {
@@ -405,6 +424,7 @@ export class Http2Connection implements StreamOwner {
     if (payload.length !== 4) throw wrongSize('RST_STREAM')
     this.#refuseIdle(streamId, 'RST_STREAM')
     this.#chargeReset()
+    this.#cutShort.delete(streamId)
     this.#streams.get(streamId)?.close()
   }
 
@@ -438,8 +458,7 @@ export class Http2Connection implements StreamOwner {
         throw new ProtocolError(ErrorCode.PROTOCOL_ERROR, `MAX_FRAME_SIZE is ${value}`)
     }
     if (id === Setting.INITIAL_WINDOW_SIZE) {
-      if (value > MAX_WINDOW)
-        throw new ProtocolError(ErrorCode.FLOW_CONTROL_ERROR, `INITIAL_WINDOW_SIZE is ${value}`)
+      if (value > MAX_WINDOW) throw new ProtocolError(ErrorCode.FLOW_CONTROL_ERROR, `INITIAL_WINDOW_SIZE is ${value}`)
       const grown = value - this.#outbox.initialWindow
       this.#outbox.initialWindow = value
       for (const stream of this.#streams.values()) {
@@ -488,6 +507,12 @@ export class Http2Connection implements StreamOwner {
     if (streamId > this.#lastStreamId || streamId % 2 === 0)
       throw new ProtocolError(ErrorCode.PROTOCOL_ERROR, `${what} on a stream that has not begun`)
   }
+}
+
+/** Priorities are not looked at, but none may be its own (RFC 7540, section 5.3.1). */
+function refuseOwnParent(streamId: number, parent: number): void {
+  if ((parent & 0x7fff_ffff) === streamId)
+    throw new ProtocolError(ErrorCode.PROTOCOL_ERROR, `stream ${streamId} depends on itself`)
 }
 
 /** RFC 9113, section 8.3.1. */

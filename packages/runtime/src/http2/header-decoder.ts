@@ -1,5 +1,5 @@
-import { huffmanDecode } from '../h2c/huffman.ts'
 import { HpackError, staticFields } from '../h2c/hpack.ts'
+import { huffmanDecode } from '../h2c/huffman.ts'
 import { type CheckedField, checkedField } from './checked-field.ts'
 
 /** What the headers of a stream may be. */
@@ -113,8 +113,7 @@ export class HeaderDecoder {
   }
 
   #indexed(index: number): CheckedField {
-    const field =
-      index <= known.length ? known[index - 1] : this.#table[this.#table.length - (index - known.length)]
+    const field = index <= known.length ? known[index - 1] : this.#table[this.#table.length - (index - known.length)]
     if (field === undefined) throw new HpackError(`table has no entry ${index}`)
     return field
   }

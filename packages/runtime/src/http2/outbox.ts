@@ -169,7 +169,10 @@ export class Outbox {
       bytes = Math.max(0, Math.min(data.length, stream.sendWindow, this.#window, MAX_FRAME_BYTES))
       if (bytes === 0 && data.length > 0) return 0
       const frame = Buffer.allocUnsafe(HEAD_BYTES + bytes)
-      frame.set(bytes === data.length ? data : data.subarray(0, bytes), writeHead(frame, 0, bytes, FrameType.DATA, 0, stream.id))
+      frame.set(
+        bytes === data.length ? data : data.subarray(0, bytes),
+        writeHead(frame, 0, bytes, FrameType.DATA, 0, stream.id),
+      )
       stream.sendWindow -= bytes
       this.#window -= bytes
       if (bytes === data.length) outgoing.shift()
