@@ -32,6 +32,7 @@ export class IdentityStore {
   readonly #byEntry = new Map<string, Set<Subscription>>()
   readonly #listeners = new Set<() => void>()
   readonly #wantedListeners = new Set<(entries: readonly AgentEntry[]) => void>()
+  readonly #entryListeners = new Set<(entryId: string) => void>()
 
   constructor(trustDomain: TrustDomain, own: TrustBundle | undefined) {
     this.trustDomain = trustDomain
@@ -71,6 +72,11 @@ export class IdentityStore {
     this.#wantedListeners.add(listener)
   }
 
+  /** Told of each entry that is new, changed or gone, and of each whose answer of {@link isWanted} may be another now; often more than once. */
+  onEntryChange(listener: (entryId: string) => void): void {
+    this.#entryListeners.add(listener)
+  }
+
   /** The entries that a workload with these selectors is entitled to, by id. */
   match(selectorKeys: ReadonlySet<string>): readonly AgentEntry[] {
     return this.#index.match(selectorKeys)
@@ -100,6 +106,8 @@ export class IdentityStore {
     if (ownChanged) this.#own = own
     if (changedDomains.size > 0) this.#federated = federated
     if (entriesChanged) {
+      for (const [id, entry] of entries) if (this.#entries.get(id) !== entry) this.#tellEntry(id)
+      for (const id of this.#entries.keys()) if (!entries.has(id)) this.#tellEntry(id)
       this.#entries = new Map(entries)
       this.#index = new EntryIndex(entries.values())
     }
@@ -120,6 +128,7 @@ export class IdentityStore {
       if (held === undefined || entries.has(id)) continue
       before.push(held)
       this.#entries.delete(id)
+      this.#tellEntry(id)
     }
     for (const [id, entry] of entries) {
       const held = this.#entries.get(id)
@@ -127,6 +136,7 @@ export class IdentityStore {
       if (held !== undefined) before.push(held)
       after.push(entry)
       this.#entries.set(id, entry)
+      this.#tellEntry(id)
     }
     const count = before.length + after.length
     if (count > 0) this.#index.replace(before, after)
@@ -200,6 +210,7 @@ export class IdentityStore {
       const holders = this.#byEntry.get(id)
       if (holders === undefined) this.#byEntry.set(id, new Set([subscription]))
       else holders.add(subscription)
+      if (subscription.wantsX509) this.#tellEntry(id)
     }
   }
 
@@ -208,8 +219,13 @@ export class IdentityStore {
       const holders = this.#byEntry.get(id)
       holders?.delete(subscription)
       if (holders?.size === 0) this.#byEntry.delete(id)
+      if (subscription.wantsX509) this.#tellEntry(id)
     }
     subscription.entries = []
+  }
+
+  #tellEntry(id: string): void {
+    for (const listener of this.#entryListeners) listener(id)
   }
 
   #tell(): void {

@@ -9,6 +9,8 @@ import { Alarm } from './alarm.ts'
 import type { IdentityStore } from './identity-store.ts'
 import { needsNewerBundle, readX509, verifyX509 } from './verify-x509.ts'
 import { X509Document } from './x509-document.ts'
+import { X509Schedule } from './x509-schedule.ts'
+import type { X509Slot } from './x509-slot.ts'
 
 /** What the server says to one request of a batch. */
 export interface X509Result {
@@ -48,21 +50,6 @@ const LAST_RETRY_MS = 15_000
 /** The longest wait without a look at what is due. */
 const IDLE_MS = 30_000
 
-interface Slot {
-  /** The entry as it was when {@link document} was issued. */
-  entry: AgentEntry
-  document: X509Document | undefined
-  issuedAtMs: number
-  tainted: boolean
-  failures: number
-  failure: string | undefined
-  retryAtMs: number
-  /** Counts up with every new workload of the entry. */
-  lastAccess: number
-  /** The server has been asked, and has not answered yet. */
-  isAsked: boolean
-}
-
 /**
  * Keeps an X509-SVID, each with a key of its own (AGT-CACHE-014), for every entry that a workload waits for, and for others as long as there is
  * room (AGT-CACHE-001): renewed before half of its life, or at once when its entry changed or its authority is tainted. What the server sends is
@@ -70,18 +57,25 @@ interface Slot {
  */
 export class X509Issuer {
   readonly #options: X509IssuerOptions
-  readonly #slots = new Map<string, Slot>()
+  readonly #schedule: X509Schedule
   readonly #alarm = new Alarm()
   #batchSize = MAX_BATCH
   #accesses = 0
 
   constructor(options: X509IssuerOptions) {
+    const { store } = options
     this.#options = options
-    options.store.onChange(() => this.#alarm.wake())
-    // A look at what is due goes through all entries: a workload whose documents are held is no reason for one.
-    options.store.onWanted(entries => {
+    this.#schedule = new X509Schedule(options)
+    store.onEntryChange(id => this.#schedule.mark(id))
+    store.onChange(() => this.#alarm.wake())
+    // A workload whose documents are held is no reason to wake.
+    store.onWanted(entries => {
       if (entries.some(({ id }) => this.#slots.get(id)?.document === undefined)) this.#alarm.wake()
     })
+  }
+
+  get #slots(): ReadonlyMap<string, X509Slot> {
+    return this.#schedule.slots
   }
 
   /** How many X509-SVIDs are held. */
@@ -107,7 +101,10 @@ export class X509Issuer {
   /** A new workload asks for these entries: they are evicted last (AGT-CACHE-002). */
   touch(entries: readonly AgentEntry[]): void {
     this.#accesses += 1
-    for (const entry of entries) this.#slotOf(entry).lastAccess = this.#accesses
+    for (const entry of entries) {
+      this.#schedule.slotOf(entry).lastAccess = this.#accesses
+      this.#schedule.mark(entry.id)
+    }
   }
 
   /** Marks what rests on a tainted authority of the store's bundle, so that it is replaced at once (AGT-CACHE-008). */
@@ -115,9 +112,14 @@ export class X509Issuer {
     const { store, time } = this.#options
     const authorities = store.own?.taintedX509 ?? []
     if (authorities.length === 0) return
-    for (const slot of this.#slots.values()) {
-      if (slot.document === undefined || slot.tainted) continue
-      slot.tainted = await restsOn(slot.document.chain, authorities, time.now())
+    for (const [id, slot] of this.#slots) {
+      const { document } = slot
+      if (document === undefined || slot.tainted) continue
+      const isTainted = await restsOn(document.chain, authorities, time.now())
+      // Meanwhile it may have been replaced.
+      if (!isTainted || slot.document !== document) continue
+      slot.tainted = true
+      this.#schedule.mark(id)
     }
     this.#alarm.wake()
   }
@@ -129,89 +131,29 @@ export class X509Issuer {
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#options
     const lanes = { waited: undefined as Promise<void> | undefined, others: undefined as Promise<void> | undefined }
+    const most = { waited: MAX_BATCH, others: PREFETCH_BATCH }
     while (!signal.aborted) {
-      const due = this.#due()
+      this.#schedule.settle()
       for (const lane of ['waited', 'others'] as const) {
         // Only one batch begins at a time: what others get is decided again once those who wait are asked for.
-        if (due[lane].length === 0 || lanes[lane] !== undefined) continue
-        if (lane === 'others' && lanes.waited !== undefined) continue
-        lanes[lane] = this.#issue(due[lane], signal).finally(() => {
+        if (lanes[lane] !== undefined || lanes.waited !== undefined) continue
+        const due = this.#schedule.take(lane, Math.min(this.#batchSize, most[lane]))
+        if (due.length === 0) continue
+        lanes[lane] = this.#issue(due, signal).finally(() => {
           lanes[lane] = undefined
           this.#alarm.wake()
         })
       }
-      await this.#alarm.wait(clock, this.#pause(), signal).catch(() => undefined)
+      await this.#alarm.wait(clock, this.#schedule.pauseMs(IDLE_MS), signal).catch(() => undefined)
     }
     await Promise.all([lanes.waited, lanes.others])
   }
 
-  /** The entries to ask for now: those that workloads wait for, and the others; those that end first come first. */
-  #due(): { waited: readonly AgentEntry[]; others: readonly AgentEntry[] } {
-    const { store } = this.#options
-    const { waited, others } = this.#wanted()
-    const end = ({ id }: AgentEntry) => this.#slots.get(id)?.document?.notAfter.getTime() ?? 0
-    const due = (list: readonly AgentEntry[], most: number) =>
-      list
-        .filter(entry => this.#isDue(entry))
-        .sort((a, b) => end(a) - end(b) || (a.id < b.id ? -1 : 1))
-        .slice(0, Math.min(this.#batchSize, most))
-    for (const id of this.#slots.keys()) if (!store.entries.has(id)) this.#slots.delete(id)
-    return { waited: due(waited, MAX_BATCH), others: due(others, PREFETCH_BATCH) }
-  }
-
-  /** Who is to have an X509-SVID; what is over the limit loses it, the least recently asked for first. */
-  #wanted(): { waited: readonly AgentEntry[]; others: readonly AgentEntry[] } {
-    const { store, cacheSize } = this.#options
-    const waited: AgentEntry[] = []
-    const idle: AgentEntry[] = []
-    for (const entry of store.entries.values()) {
-      if (entry.storeSvid) continue
-      if (store.isWanted(entry.id)) waited.push(entry)
-      else if (!entry.disablePrefetch || this.#slots.get(entry.id)?.document !== undefined) idle.push(entry)
-    }
-    const room = Math.max(0, cacheSize - waited.length)
-    if (idle.length <= room) return { waited, others: idle }
-    const access = ({ id }: AgentEntry) => this.#slots.get(id)?.lastAccess ?? 0
-    idle.sort((a, b) => access(b) - access(a) || (a.id < b.id ? -1 : 1))
-    for (const { id } of idle.slice(room)) this.#slots.delete(id)
-    return { waited, others: idle.slice(0, room) }
-  }
-
-  #isDue(entry: AgentEntry): boolean {
-    const slot = this.#slots.get(entry.id)
-    if (slot === undefined) return true
-    if (slot.isAsked) return false
-    const now = this.#options.clock.monotonic()
-    if (now < slot.retryAtMs) return false
-    return (
-      slot.document === undefined || slot.entry !== entry || slot.tainted || now >= this.#renewalMs(slot.document, slot)
-    )
-  }
-
-  /** When to renew, on the monotonic clock: never sooner than a tenth of its life after it came. */
-  #renewalMs(document: X509Document, { issuedAtMs }: Slot): number {
-    const { clock, time } = this.#options
-    const due = clock.monotonic() + (document.renewAt.getTime() - time.now().getTime())
-    return Math.max(due, issuedAtMs + document.lifeMs / 10)
-  }
-
-  #pause(): number {
-    const now = this.#options.clock.monotonic()
-    let pause = IDLE_MS
-    for (const slot of this.#slots.values()) {
-      const due = slot.document === undefined || slot.failure !== undefined ? 0 : this.#renewalMs(slot.document, slot)
-      const at = Math.max(due, slot.retryAtMs)
-      if (at > now) pause = Math.min(pause, Math.ceil(at - now))
-    }
-    return pause
-  }
-
   async #issue(entries: readonly AgentEntry[], signal: AbortSignal): Promise<void> {
-    const { mint, keyType, onServerError, log, store } = this.#options
+    const { mint, keyType, onServerError, log } = this.#options
     let results: readonly X509Result[]
     let keys: readonly PrivateKey[]
-    const slots = entries.map(entry => this.#slotOf(entry))
-    for (const slot of slots) slot.isAsked = true
+    const slots = entries.map(entry => this.#schedule.slotOf(entry))
     try {
       keys = await Promise.all(entries.map(() => PrivateKey.generate(keyType)))
       const csrs = await Promise.all(keys.map(signer => createCertificateRequest({ signer })))
@@ -232,14 +174,19 @@ export class X509Issuer {
       for (const entry of entries) this.#fail(entry, reasonOf(error))
       log.warn('Failed to fetch X509-SVIDs', { count: entries.length, error: reasonOf(error) })
       onServerError(error)
-      for (const slot of slots) slot.isAsked = false
-      store.notifyEntries(entries.map(({ id }) => id))
+      this.#answered(slots, entries)
       return
     }
     this.#batchSize = Math.min(MAX_BATCH, this.#batchSize * 2)
     await this.#take(entries, keys, results, signal)
+    this.#answered(slots, entries)
+  }
+
+  /** The slots may ask again, and streams that wait look again. */
+  #answered(slots: readonly X509Slot[], entries: readonly AgentEntry[]): void {
     for (const slot of slots) slot.isAsked = false
-    store.notifyEntries(entries.map(({ id }) => id))
+    for (const { id } of entries) this.#schedule.mark(id)
+    this.#options.store.notifyEntries(entries.map(({ id }) => id))
   }
 
   #firstEnd(entries: readonly AgentEntry[]): Date | undefined {
@@ -301,7 +248,7 @@ export class X509Issuer {
   #keep(entry: AgentEntry, chain: readonly [Certificate, ...Certificate[]], key: PrivateKey): void {
     const { random, availabilityTargetMs, clock, log, store } = this.#options
     if (!store.entries.has(entry.id)) return
-    const slot = this.#slotOf(entry)
+    const slot = this.#schedule.slotOf(entry)
     slot.entry = entry
     slot.document = new X509Document(chain, key, { random: random(), availabilityTargetMs })
     slot.issuedAtMs = clock.monotonic()
@@ -319,29 +266,10 @@ export class X509Issuer {
   #fail(entry: AgentEntry, reason: string): void {
     const { clock, random, store } = this.#options
     if (!store.entries.has(entry.id)) return
-    const slot = this.#slotOf(entry)
+    const slot = this.#schedule.slotOf(entry)
     const pause = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 1.5 ** slot.failures)
     slot.failures += 1
     slot.failure = reason
     slot.retryAtMs = clock.monotonic() + Math.round(pause * (1 - 0.2 * random()))
-  }
-
-  #slotOf(entry: AgentEntry): Slot {
-    let slot = this.#slots.get(entry.id)
-    if (slot === undefined) {
-      slot = {
-        entry,
-        document: undefined,
-        issuedAtMs: 0,
-        tainted: false,
-        failures: 0,
-        failure: undefined,
-        retryAtMs: 0,
-        lastAccess: 0,
-        isAsked: false,
-      }
-      this.#slots.set(entry.id, slot)
-    }
-    return slot
   }
 }
