@@ -132,20 +132,23 @@ export class X509Schedule {
   #keepLimit(): void {
     const { cacheSize, store } = this.#options
     const room = Math.max(0, cacheSize - this.#waited.size)
-    const { first } = this.#spare
-    // One without room comes before one that was never asked for either and comes later by its id.
-    const isBetter = first !== undefined && this.#kept.first?.key === 0 && first.id < this.#kept.first.id
-    for (let missing = room - this.#kept.size + (isBetter ? 1 : 0); missing > 0; missing -= 1) {
-      const next = this.#spare.shift()
-      if (next === undefined) break
-      this.#kept.set(next.id, 0)
-      this.#place(next.id)
-    }
-    while (this.#kept.size > room) {
-      const { id } = this.#kept.shift()!
-      this.#unplace(id)
-      this.slots.delete(id)
-      if (!store.entries.get(id)?.disablePrefetch) this.#spare.set(id, 0)
+    for (;;) {
+      const next = this.#spare.first
+      const last = this.#kept.first
+      // One without room comes before one that was never asked for either and comes later by its id.
+      const isBetter = next !== undefined && last?.key === 0 && next.id < last.id
+      if (next !== undefined && this.#kept.size < room) {
+        this.#spare.delete(next.id)
+        this.#kept.set(next.id, 0)
+        this.#place(next.id)
+      } else if (last !== undefined && (this.#kept.size > room || isBetter)) {
+        this.#kept.delete(last.id)
+        this.#unplace(last.id)
+        this.slots.delete(last.id)
+        if (!store.entries.get(last.id)?.disablePrefetch) this.#spare.set(last.id, 0)
+      } else {
+        return
+      }
     }
   }
 
