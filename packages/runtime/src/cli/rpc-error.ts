@@ -1,4 +1,4 @@
-import type { GrpcStatusCode } from '@plastron/spiffe/grpc'
+import type { GrpcStatusCode } from '@plastron/spiffe/grpc-protocol'
 
 /** A refusal by the server, or a failure to reach it, in the words of Go's gRPC that scripts look for. */
 export class RpcError extends Error {

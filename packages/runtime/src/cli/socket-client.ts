@@ -7,13 +7,13 @@ import {
   type MessageShape,
   toBinary,
 } from '@bufbuild/protobuf'
-import { GrpcStatus, type SpiffeClock, systemClock, WorkloadApiError } from '@plastron/spiffe/grpc'
+import { GrpcStatus, type SpiffeClock, systemClock, WorkloadApiError } from '@plastron/spiffe/grpc-protocol'
 import { ClientCall, RefusedCall } from '../h2c/call.ts'
 import { Connection } from '../h2c/connection.ts'
 import { RpcError } from './rpc-error.ts'
 
 /** One method of a service, as generated descriptors describe it. */
-export interface RpcMethod<I extends DescMessage, O extends DescMessage> {
+interface RpcMethod<I extends DescMessage, O extends DescMessage> {
   readonly name: string
   /** The service; `typeName` has its package too. */
   readonly parent: { readonly typeName: string }

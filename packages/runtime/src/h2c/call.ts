@@ -8,7 +8,7 @@ import {
   ResponseHead,
   statusOfReset,
   WorkloadApiError,
-} from '@plastron/spiffe/grpc'
+} from '@plastron/spiffe/grpc-protocol'
 import type { ClientStream, Connection, StreamFailure, StreamListener } from './connection.ts'
 import type { HeaderField } from './hpack.ts'
 

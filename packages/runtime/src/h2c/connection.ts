@@ -19,7 +19,7 @@ import { DEFAULT_WINDOW_BYTES, MAX_WINDOW_BYTES, SendQueue } from './send-queue.
 import { ownSettings, PeerSettings } from './settings.ts'
 
 /** What a server may send on one stream before it is told to go on, and on the connection before this side has taken notice of it. */
-export const OWN_WINDOW_BYTES = 1_048_576
+const OWN_WINDOW_BYTES = 1_048_576
 /** Answers to PING and SETTINGS that a server leaves unread. */
 const MAX_UNREAD_BYTES = 1_048_576
 

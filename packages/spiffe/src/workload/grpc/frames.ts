@@ -4,8 +4,10 @@ const PREFIX_BYTES = 5
 /** A message arrived that gRPC's framing, or this client, does not allow. */
 export class FrameError extends Error {
   override readonly name = 'FrameError'
+  /** Which rule was broken. */
   readonly reason: 'too-large' | 'compressed' | 'truncated'
 
+  /** @param message - for people */
   constructor(reason: FrameError['reason'], message: string) {
     super(message)
     this.reason = reason
@@ -31,6 +33,7 @@ export class FrameReader {
   #message: Uint8Array | undefined
   #messageFilled = 0
 
+  /** @param maxMessageBytes - largest message that is taken */
   constructor(maxMessageBytes: number) {
     this.#maxMessageBytes = maxMessageBytes
   }

@@ -1,7 +1,6 @@
-/** What a gRPC client consists of besides its HTTP/2: messages in frames, heads of answers, status codes. */
+/** A small gRPC client over node:http2 without TLS, for Unix sockets and loopback: what the Workload API client is made of. */
 
-export { type SpiffeClock, systemClock } from '../../clock.ts'
+export { systemClock } from '../../clock.ts'
 export { WorkloadApiError } from '../workload-api-error.ts'
-export { encodeFrame, FrameError, FrameReader } from './frames.ts'
-export { outcomeOf, ResponseHead } from './response.ts'
-export { GrpcStatus, type GrpcStatusCode, statusOfReset } from './status.ts'
+export { type GrpcCallOptions, GrpcChannel, type GrpcChannelOptions, type GrpcMethod } from './channel.ts'
+export { GrpcStatus, type GrpcStatusCode } from './status.ts'

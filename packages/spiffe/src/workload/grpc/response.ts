@@ -40,7 +40,7 @@ export class ResponseHead {
   /**
    * Checks that the body consists of gRPC messages that this client reads.
    *
-   * @throws {@link WorkloadApiError}
+   * @throws {@link WorkloadApiError} `ERR_WORKLOAD_TRANSPORT`
    */
   mustCarryMessages(): void {
     const headers = this.#headers
