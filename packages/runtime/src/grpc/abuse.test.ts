@@ -291,6 +291,24 @@ test('a header named __proto__ is a header', async () => {
   assert.equal(({} as Record<string, unknown>).x, undefined)
 })
 
+test('the path of a socket as the authority, as Java sends it, plain and compressed', async () => {
+  await using target = await house()
+  // `/a/b` in the code of RFC 7541, appendix B: 011000 00011 011000 100011, and ones to the end of the octet.
+  const authorities = [
+    Buffer.from([9, ...Buffer.from('/a/b.sock')]),
+    Buffer.of(0x83, 0b01100000, 0b01101100, 0b01000111),
+  ]
+  for (const authority of authorities) {
+    const { socket, received } = target.raw()
+    const rest = callHeaders(GET_BUNDLE).filter(([name]) => name !== ':authority')
+    // Literal with indexing, name from the static table.
+    const block = Buffer.concat([Buffer.of(0x41), authority, headerBlock(rest)])
+    socket.write(frame(FrameType.HEADERS, END_HEADERS, 1, block))
+    socket.write(frame(FrameType.DATA, END_STREAM, 1, grpcMessage(new Uint8Array())))
+    while (!received().includes('example.org')) await new Promise(setImmediate)
+  }
+})
+
 test('callers that reset their calls at any moment cost a call each, and not the process', async () => {
   await using target = await house()
   const rejections: unknown[] = []

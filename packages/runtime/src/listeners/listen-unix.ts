@@ -2,7 +2,6 @@ import { chmod, lstat, mkdir, unlink } from 'node:fs/promises'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { dirname, resolve } from 'node:path'
 import { getSystemErrorName } from 'node:util'
-import { AuthorityFilter } from './authority-filter.ts'
 import { boundUnixSocket, peerCredentials, SystemCallError } from './linux-process.ts'
 import { ListenerError } from './listener-error.ts'
 import type { UnixPeer } from './peer.ts'
@@ -60,8 +59,7 @@ export async function listenUnix(options: UnixListenerOptions): Promise<UnixList
   await makeFolder(dirname(path), options.folderMode)
   await removeStale(path)
 
-  const filter = new AuthorityFilter()
-  const server = createServer({ pauseOnConnect: false }, socket => accept(socket, path, options, filter))
+  const server = createServer({ pauseOnConnect: false }, socket => accept(socket, path, options))
   server.maxConnections = options.maxConnections ?? 16_384
   const own = await listen(server, path, options.mode)
   const isInPlace = async () => sameFile(own, await fileAt(path))
@@ -70,7 +68,6 @@ export async function listenUnix(options: UnixListenerOptions): Promise<UnixList
     isInPlace,
     // Connections that were accepted are their owners' to end.
     [Symbol.asyncDispose]: async () => {
-      filter[Symbol.dispose]()
       // While the socket is open nobody else's file can get its number.
       if (await isInPlace()) await unlink(path).catch(() => undefined)
       await stopListening(server)
@@ -89,7 +86,7 @@ function sameFile(one: FileIdentity, other: FileIdentity): boolean {
   return one !== undefined && one.ino === other?.ino && one.dev === other.dev
 }
 
-function accept(socket: Socket, socketPath: string, options: UnixListenerOptions, filter: AuthorityFilter): void {
+function accept(socket: Socket, socketPath: string, options: UnixListenerOptions): void {
   socket.on('error', () => socket.destroy())
   let held: PeerProcess | undefined
   try {
@@ -103,9 +100,7 @@ function accept(socket: Socket, socketPath: string, options: UnixListenerOptions
     const process = PeerProcess.ofSocket(fd, pid)
     held = process
     socket.once('close', () => process[Symbol.dispose]())
-    filter.accept(socket, connection =>
-      options.onConnection(connection, { kind: 'unix', pid, uid, gid, process, socketPath }),
-    )
+    options.onConnection(socket, { kind: 'unix', pid, uid, gid, process, socketPath })
   } catch (cause) {
     held?.[Symbol.dispose]()
     socket.destroy()
