@@ -30,10 +30,12 @@ export interface JwtIssuerOptions {
   readonly cacheSize: number
   /** How long a renewal may take while a valid token is held (AGT-CFG-051). */
   readonly hitTimeoutMs: number
+  /** Asks the server for a token. `endsAt`: when the one ends that it replaces. */
   readonly mint: (
     entryId: string,
     audience: readonly string[],
     signal: AbortSignal,
+    endsAt?: Date,
   ) => Promise<types.JWTSVID | undefined>
   /** Asks the server for its newest bundles and puts them into the store. */
   readonly refreshBundles: (signal: AbortSignal) => Promise<void>
@@ -104,7 +106,7 @@ export class JwtIssuer {
     if (valid !== undefined && time.now() < valid.renewAt) return valid
     const timeoutMs = valid === undefined ? MINT_TIMEOUT_MS : this.#options.hitTimeoutMs
     const flight = this.#flights.run(key, async () => {
-      const minted = await this.#mint(entry, wanted, timeoutMs)
+      const minted = await this.#mint(entry, wanted, timeoutMs, valid?.expiresAt)
       this.#held.set(key, minted)
       return minted
     })
@@ -128,14 +130,14 @@ export class JwtIssuer {
     return this.#held.removeWhere(({ keyId }) => keyId !== undefined && keyIds.has(keyId))
   }
 
-  async #mint(entry: AgentEntry, audience: readonly string[], timeoutMs: number): Promise<JwtDocument> {
+  async #mint(entry: AgentEntry, audience: readonly string[], timeoutMs: number, endsAt?: Date): Promise<JwtDocument> {
     const { clock, signal } = this.#options
     try {
       return await withDeadline(
         clock,
         timeoutMs,
         'fetching the JWT-SVID',
-        inner => this.#attempts(entry, audience, inner),
+        inner => this.#attempts(entry, audience, inner, endsAt),
         signal,
       )
     } catch (cause) {
@@ -149,11 +151,16 @@ export class JwtIssuer {
     }
   }
 
-  async #attempts(entry: AgentEntry, audience: readonly string[], signal: AbortSignal): Promise<JwtDocument> {
+  async #attempts(
+    entry: AgentEntry,
+    audience: readonly string[],
+    signal: AbortSignal,
+    endsAt?: Date,
+  ): Promise<JwtDocument> {
     const { mint, clock } = this.#options
     for (let pause = 1000; ; pause *= 1.5) {
       try {
-        return await this.#read(await mint(entry.id, audience, signal), entry, audience, signal)
+        return await this.#read(await mint(entry.id, audience, signal, endsAt), entry, audience, signal)
       } catch (error) {
         if (!(error instanceof GrpcError) || FINAL.has(error.code)) throw error
         await clock.sleep(pause, signal).catch(() => {

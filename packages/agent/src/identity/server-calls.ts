@@ -1,9 +1,10 @@
 import type { types } from '@plastron/api'
+import { documentEnd } from '../upstream/document-end.ts'
 import type { ServerConnection } from '../upstream/server-connection.ts'
 import type { WitResult } from './wit-issuer.ts'
 import type { X509Result } from './x509-issuer.ts'
 
-/** The calls by which an agent gets documents, over whichever connection is in use. */
+/** The calls by which an agent gets documents, over whichever connection is in use. `endsAt`: when the first of those ends that they replace. */
 export interface ServerCalls {
   readonly mintX509: (
     requests: readonly { readonly entryId: string; readonly csr: Uint8Array }[],
@@ -14,16 +15,13 @@ export interface ServerCalls {
     entryId: string,
     audience: readonly string[],
     signal: AbortSignal,
+    endsAt?: Date,
   ) => Promise<types.JWTSVID | undefined>
   readonly mintWit: (
     request: { readonly entryId: string; readonly publicKey: Uint8Array; readonly signingAlgorithm: string },
     signal: AbortSignal,
+    endsAt?: Date,
   ) => Promise<WitResult | undefined>
-}
-
-/** Tells a server that is asked for too much at once what cannot wait: when the first of the documents ends that are to be replaced. */
-function documentEnd(endsAt: Date | undefined): Record<string, string> {
-  return endsAt === undefined ? {} : { 'plastron-expires-at': String(Math.floor(endsAt.getTime() / 1000)) }
 }
 
 /** Each call has 30 s (AGT-SYNC-004). */
@@ -34,12 +32,14 @@ export function serverCalls(connection: () => ServerConnection): ServerCalls {
       const { results } = await connection().svid.batchNewX509SVID({ params: [...requests] }, options)
       return results
     },
-    async mintJwt(entryId, audience, signal) {
-      const { svid } = await connection().svid.newJWTSVID({ entryId, audience: [...audience] }, { signal })
+    async mintJwt(entryId, audience, signal, endsAt) {
+      const options = { signal, headers: documentEnd(endsAt) }
+      const { svid } = await connection().svid.newJWTSVID({ entryId, audience: [...audience] }, options)
       return svid
     },
-    async mintWit(request, signal) {
-      const { results } = await connection().svid.batchNewWITSVID({ params: [request] }, { signal })
+    async mintWit(request, signal, endsAt) {
+      const options = { signal, headers: documentEnd(endsAt) }
+      const { results } = await connection().svid.batchNewWITSVID({ params: [request] }, options)
       return results[0]
     },
   }

@@ -35,9 +35,11 @@ export interface WitIssuerOptions {
   /** From 0 up to 1. */
   readonly random: () => number
   readonly cacheSize: number
+  /** Asks the server for a token. `endsAt`: when the one ends that it replaces. */
   readonly mint: (
     request: { readonly entryId: string; readonly publicKey: Uint8Array; readonly signingAlgorithm: string },
     signal: AbortSignal,
+    endsAt?: Date,
   ) => Promise<WitResult | undefined>
   readonly refreshBundles: (signal: AbortSignal) => Promise<void>
   readonly onServerError: (error: unknown) => void
@@ -70,7 +72,7 @@ export class WitIssuer {
     const document = held?.entry === entry && held.document.expiresAt > time.now() ? held.document : undefined
     if (document !== undefined && time.now() < document.renewAt) return document
     const flight = this.#flights.run(`${entry.id}/${entry.revision}/${entry.createdAt}`, async () => {
-      const minted = await this.#mint(entry)
+      const minted = await this.#mint(entry, document?.expiresAt)
       this.#held.set(entry.id, { entry, document: minted })
       return minted
     })
@@ -88,7 +90,7 @@ export class WitIssuer {
     return this.#held.removeWhere(({ document }) => keyIds.has(document.keyId))
   }
 
-  async #mint(entry: AgentEntry): Promise<WitDocument> {
+  async #mint(entry: AgentEntry, endsAt: Date | undefined): Promise<WitDocument> {
     const { clock, mint, signal, onServerError } = this.#options
     try {
       return await withDeadline(
@@ -98,7 +100,7 @@ export class WitIssuer {
         async inner => {
           const key = await PrivateKey.generate('ec-p256')
           const request = { entryId: entry.id, publicKey: key.publicKey.spki, signingAlgorithm: 'ES256' }
-          return this.#read(await mint(request, inner), entry, key, inner)
+          return this.#read(await mint(request, inner, endsAt), entry, key, inner)
         },
         signal,
       )

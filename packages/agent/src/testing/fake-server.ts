@@ -54,6 +54,8 @@ export class FakeServer implements AsyncDisposable {
   /** Why calls of agents are refused. */
   refusal: keyof typeof types.PermissionDeniedDetails_Reason | undefined
   readonly calls: string[] = []
+  /** What each call said in the header `plastron-expires-at`, by the name of its method. */
+  readonly documentEnds: { readonly method: string; readonly ends: string | undefined }[] = []
   /** What it pushes, if it does. */
   readonly sync: FakeSync
   taintedRoots: Certificate[] = []
@@ -75,6 +77,7 @@ export class FakeServer implements AsyncDisposable {
       interceptors: [
         async (call, next) => {
           this.calls.push(call.method.name)
+          this.documentEnds.push({ method: call.method.name, ends: call.header('plastron-expires-at')[0] })
           await this.gate
           await next()
         },

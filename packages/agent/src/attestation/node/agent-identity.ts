@@ -9,6 +9,7 @@ import { ignoresTarget, renewalTime } from '../../renewal/renewal.ts'
 import { restsOn } from '../../renewal/taint.ts'
 import type { AgentState } from '../../storage/agent-state.ts'
 import { Backoff } from '../../upstream/backoff.ts'
+import { documentEnd } from '../../upstream/document-end.ts'
 import { isUnknownAuthority, ServerConnection } from '../../upstream/server-connection.ts'
 import type { ServerTime } from '../../upstream/server-time.ts'
 import { type TrustBundle, trustBundleFromProto, untainted } from '../../upstream/trust-bundle.ts'
@@ -227,7 +228,8 @@ export class AgentIdentity {
     const { keys, state, trustDomain, log } = this.#options
     const key = await keys.generateKey(this.#otherSlot(), 'ec-p256')
     const csr = await agentRequest(key.privateKey)
-    const { svid } = await connection.agent.renewAgent({ params: { csr } }, { signal })
+    const options = { signal, headers: documentEnd(current.chain[0].notAfter) }
+    const { svid } = await connection.agent.renewAgent({ params: { csr } }, options)
     const { id, chain } = certificateOf(svid, key.privateKey, trustDomain)
     if (!id.equals(current.id)) {
       throw new AgentError('ERR_AGENT_SERVER_REPLY', `the server renewed ${current.id} as ${id}`)
