@@ -2,9 +2,11 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type ClientHttp2Session, connect } from 'node:http2'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { Duplex } from 'node:stream'
 import { test } from 'node:test'
 import { agentV1 } from '@plastron/api'
 import { FakeClock } from '../testing/fake-clock.ts'
+import { FrameType, frame, PREFACE } from '../testing/http2-frames.ts'
 import { GrpcServer } from './server.ts'
 import { methodPath } from './service.ts'
 
@@ -66,4 +68,23 @@ test('a call that is never sent to its end outlives the age of its connection by
     session.destroy()
     listener.close()
   }
+})
+
+test('a connection that has not begun to speak HTTP/2, or does not read what is there for it, is cut', async () => {
+  const clock = new FakeClock()
+  await using server = new GrpcServer({ clock })
+  const peer = { kind: 'tls', address: '127.0.0.1', port: 1, identity: undefined } as const
+  const silent = new Duplex({ read: () => undefined, write: (_chunk, _encoding, taken) => taken() })
+  server.accept(silent, peer)
+  // Takes nothing that is written to it.
+  const deaf = new Duplex({ read: () => undefined, write: () => undefined, writableHighWaterMark: 16 })
+  server.accept(deaf, peer)
+  deaf.push(Buffer.concat([PREFACE, frame(FrameType.SETTINGS, 0, 0)]))
+  while (!deaf.writableNeedDrain) await new Promise(setImmediate)
+  await clock.untilSleeping()
+  await clock.advance(40_000)
+  assert.equal(silent.destroyed, true)
+  assert.equal(deaf.destroyed, false)
+  await clock.advance(60_000)
+  assert.equal(deaf.destroyed, true)
 })

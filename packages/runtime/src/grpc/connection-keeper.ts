@@ -36,6 +36,8 @@ interface Kept {
 
 /** How long calls that run when a connection reaches its age may go on: longer than any call of ours takes. */
 const MAX_AGE_GRACE_MS = 180_000
+/** How long a peer may take to say the preface of HTTP/2 and its settings. */
+const MAX_PREFACE_MS = 10_000
 /** How long a peer may not read what waits for it in its socket. */
 const MAX_STALL_MS = 60_000
 /** Time between two looks at all connections. */
@@ -127,7 +129,8 @@ export class ConnectionKeeper {
         } else if (kept.heardAt <= silent) kept.socket.destroy()
         if (!kept.retired) continue
       }
-      const { streamCount, lastStreamId, stalledSinceMs } = kept.connection
+      const { hasBegun, streamCount, lastStreamId, stalledSinceMs } = kept.connection
+      if (!hasBegun && now - kept.idleSince >= MAX_PREFACE_MS) kept.socket.destroy()
       if (stalledSinceMs !== undefined && now - stalledSinceMs >= MAX_STALL_MS) kept.socket.destroy()
       if (streamCount > 0 || lastStreamId !== kept.lastStreamId) {
         kept.lastStreamId = lastStreamId

@@ -128,6 +128,11 @@ export class Http2Connection implements StreamOwner {
     return this.#outbox.blockedSinceMs
   }
 
+  /** True once the peer has said the preface and its settings. */
+  get hasBegun(): boolean {
+    return this.#state === 'open' || this.#state === 'ended'
+  }
+
   /** True once it takes no new streams. */
   get isLeaving(): boolean {
     return this.#leaving || this.#state === 'ended'

@@ -162,22 +162,6 @@ describe('the socket', () => {
       message: /^the socket \/proc\/self\/plastron\.sock cannot be made: E[A-Z]+$/,
     })
   })
-
-  // Silence alone would end the connection after 10 s.
-  test('disposal does not wait for a connection that has not said a word, and ends it', { timeout: 5000 }, async () => {
-    await using house = await listening()
-    const silent = connect(house.path)
-    const ended = once(silent.resume(), 'close')
-    await once(silent, 'connect')
-    // Connections are accepted in order: when this one is, so is the silent one.
-    const client = speak(house.path)
-    await until(() => house.accepted.length === 1)
-    await house.listener[Symbol.asyncDispose]()
-    await ended
-    assert.equal(house.accepted.length, 1)
-    assert.equal(client.destroyed, false)
-    client.destroy()
-  })
 })
 
 describe('the caller', () => {
