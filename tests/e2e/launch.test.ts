@@ -1,6 +1,7 @@
 // What each executable does before its program is loaded: threads, signals, the compile cache.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import {
   chmodSync,
   chownSync,
@@ -10,6 +11,7 @@ import {
   mkdtempSync,
   readdirSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { availableParallelism, homedir, tmpdir } from 'node:os'
@@ -156,4 +158,33 @@ function isRootsAlone(path: string): boolean {
 test('an installed package without a home has no compile cache', async t => {
   const { run } = house(t, true)
   assert.equal((await run(user, { HOME: '' })).cache, null)
+})
+
+test('sources of a checkout find each other in a folder of any name, through a link too, and what is missing is named', async t => {
+  const above = mkdtempSync(join(tmpdir(), 'plastron launch #100%-'))
+  t.after(() => rmSync(above, { recursive: true }))
+  const root = join(above, 'check out?')
+  const folder = join(root, 'packages/plastron')
+  mkdirSync(join(folder, 'src/part'), { recursive: true })
+  cpSync(launchers, join(folder, 'bin'), { recursive: true })
+  writeFileSync(join(root, 'package.json'), '{"type":"module"}')
+  writeFileSync(join(folder, 'bin/probe.js'), `require('./launch.js').launch('probe')\n`)
+  writeFileSync(
+    join(folder, 'src/probe-main.ts'),
+    `import { one } from './part/one.ts'\nconsole.log(one satisfies number)\nawait import('./missing.ts').catch((error: Error) => console.log(error.message))\n`,
+  )
+  writeFileSync(join(folder, 'src/part/one.ts'), `export { one } from '../two.ts'\n`)
+  writeFileSync(join(folder, 'src/two.ts'), `export const one: number = 1\n`)
+  symlinkSync(root, join(above, 'link'))
+  for (const name of ['check out?', 'link']) {
+    const child = spawn(process.execPath, [join(above, name, 'packages/plastron/bin/probe.js')])
+    let said = ''
+    for (const stream of [child.stdout, child.stderr])
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        said += text
+      })
+    const [code] = (await once(child, 'close')) as [number]
+    assert.match(said, /^1\n.*missing\.ts/)
+    assert.equal(code, 0, said)
+  }
 })

@@ -24,13 +24,8 @@ function launch(program) {
   }
   // Built files lie in lib/ (a published package); a checkout has only src/.
   const built = join(__dirname, '../lib', `${program}-main.js`)
-  if (existsSync(built)) {
-    require('./load-bundle.js').loadBundle(built)
-    return
-  }
-  require('./compile-cache.js').enableCompileCache(join(__dirname, '../../../node_modules/.cache/plastron'))
-  const { pathToFileURL } = require('node:url')
-  void import(pathToFileURL(join(__dirname, '../src', `${program}-main.ts`)).href)
+  if (existsSync(built)) require('./load-bundle.js').loadBundle(built)
+  else require('./load-sources.js').loadSources(join(__dirname, '../src', `${program}-main.ts`))
 }
 
 exports.launch = launch
