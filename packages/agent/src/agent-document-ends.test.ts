@@ -43,7 +43,7 @@ describe('what an agent says of the end of the documents that it replaces', () =
     const request = { audience: ['reports'], spiffeId: '' }
     const fetch = () => h.agent.workload.fetchJWTSVID(request, secured)
     const { svids } = await fetch()
-    const held = JwtSvid.parseInsecure(svids[0]!.svid, ['reports'])
+    const held = JwtSvid.parseInsecure(svids[0]!.svid, { audience: 'reports' })
     // Over half of its 300 s, and not all of it.
     await h.clock.advance(160_000)
     await settled(h.clock, fetch())

@@ -10,7 +10,7 @@ import type { FakeServer } from './fake-server.ts'
 
 /** What a test wants other than the usual. */
 export interface TestAgentOptions {
-  readonly server: FakeServer
+  readonly server: Pick<FakeServer, 'port' | 'trustDomain' | 'tokens'>
   readonly clock: Clock
   readonly config?: Partial<AgentConfig> | undefined
   /** The data folder of an earlier agent. Default: a new one, which goes away with this agent. */
