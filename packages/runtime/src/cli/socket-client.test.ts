@@ -39,6 +39,7 @@ async function http2Server(
   const sessions = new Set<{ destroy(): void }>()
   server.on('session', session => {
     sessions.add(session)
+    session.setLocalWindowSize(Math.max(65_535, settings.initialWindowSize ?? 0))
     session.once('close', () => sessions.delete(session))
   })
   server.on('stream', (stream, headers) => {
@@ -86,6 +87,17 @@ describe('calls of a server made of node:http2', () => {
       const value = 'x'.repeat(length)
       assert.equal((await channel.call(echo, { value })).value, value)
     }
+  })
+
+  test('a request of megabytes goes out at once where the server lets it, while it asks whether anybody is there', async t => {
+    const path = await http2Server(t, (stream, { value }) => respond(stream, [value], { 'grpc-status': '0' }), {
+      initialWindowSize: 2 ** 25,
+      maxFrameSize: 2 ** 20,
+    })
+    await using channel = client(path)
+    const value = 'x'.repeat(20_000_000)
+    assert.equal((await channel.call(echo, {})).value, '')
+    assert.equal((await channel.call(echo, { value })).value, value)
   })
 
   test('a stream of answers comes in order and ends', async t => {

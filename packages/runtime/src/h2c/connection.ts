@@ -70,6 +70,8 @@ export class Connection implements AsyncDisposable {
   readonly #settings = new PeerSettings()
   #lastId = -1
   #receiveWindow = OWN_WINDOW_BYTES
+  /** Of acknowledgements since the socket last took all. */
+  #unreadBytes = 0
   #connected = false
   #isUsable = true
   #hasFailed = false
@@ -140,9 +142,6 @@ export class Connection implements AsyncDisposable {
         if (this.#hasFailed) return
         this.#take(one)
       }
-      if (this.#socket.writableLength > MAX_UNREAD_BYTES) {
-        throw new ProtocolError(ErrorCode.ENHANCE_YOUR_CALM, 'server does not read what it asked for')
-      }
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error
       const lastStreamAndCode = Buffer.concat([uint32(0), uint32(error.errorCode)])
@@ -186,7 +185,7 @@ export class Connection implements AsyncDisposable {
       case FrameType.PING:
         mustBe(streamId === 0, 'ping of a stream')
         mustMeasure(payload, 8)
-        if (!isAcknowledgement) this.#socket.write(frame(FrameType.PING, ACK, 0, payload))
+        if (!isAcknowledgement) this.#acknowledge(frame(FrameType.PING, ACK, 0, payload))
         break
       case FrameType.GOAWAY:
         mustBe(streamId === 0, 'goodbye of a stream')
@@ -247,8 +246,17 @@ export class Connection implements AsyncDisposable {
 
   #takeSettings(payload: Buffer): void {
     this.#settings.take(payload)
-    this.#socket.write(frame(FrameType.SETTINGS, ACK, 0))
+    this.#acknowledge(frame(FrameType.SETTINGS, ACK, 0))
     this.#queue.allow(this.#settings.initialWindowBytes, this.#settings.maxFrameBytes)
+  }
+
+  #acknowledge(answer: Buffer): void {
+    if (this.#socket.writableLength === 0) this.#unreadBytes = 0
+    this.#unreadBytes += answer.length
+    if (this.#unreadBytes > MAX_UNREAD_BYTES) {
+      throw new ProtocolError(ErrorCode.ENHANCE_YOUR_CALM, 'server does not read what it asked for')
+    }
+    this.#socket.write(answer)
   }
 
   #takeGoodbye(payload: Buffer): void {
