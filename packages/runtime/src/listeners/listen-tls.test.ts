@@ -185,10 +185,11 @@ describe('what is negotiated', () => {
       first.socket.on('session', data => {
         session = data
       })
+      // Tickets would come with the end of the handshake, before our settings.
+      const settings = new Promise(done => first.socket.once('data', done))
       const socket = await first.secured
       await until(() => house.server.connectionCount === 1)
-      // A second of nothing is not needed: tickets would come with the end of the handshake, before our settings.
-      await new Promise(done => socket.once('data', done))
+      await settings
       session ??= socket.getSession()
       socket.destroy()
       await first.closed
