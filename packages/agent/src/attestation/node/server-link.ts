@@ -24,6 +24,8 @@ export interface ServerLinkOptions {
 
 const ROTATION_CHECK_MS = 5000
 const LONGEST_RETRY_MS = 30_000
+/** No call that was begun with the certificate before is under way for longer. */
+const CALL_TIMEOUT_MS = 30_000
 
 /** The agent's standing with the server: attested, connected, renewed; and what happens when the server says otherwise. */
 export class ServerLink implements Disposable {
@@ -31,6 +33,9 @@ export class ServerLink implements Disposable {
   readonly #lost = Promise.withResolvers<never>()
   #connection: ServerConnection | undefined
   #recovery: Promise<void> | undefined
+  #renewal: Promise<void> | undefined
+  /** When the certificate in use came, by the monotonic clock. */
+  #certifiedAtMs = Number.NEGATIVE_INFINITY
 
   constructor(options: ServerLinkOptions) {
     this.#options = options
@@ -58,6 +63,7 @@ export class ServerLink implements Disposable {
 
   /** The agent's certificate has changed: later calls present the new one. */
   reconnect(): void {
+    this.#certifiedAtMs = this.#options.clock.monotonic()
     this.#connection?.reconnect()
   }
 
@@ -74,7 +80,7 @@ export class ServerLink implements Disposable {
     while (!signal.aborted) {
       let pause = this.#untilRenewal()
       try {
-        if (await identity.isRenewalDue()) await identity.renew(this.connection(), signal)
+        if (await identity.isRenewalDue()) await this.#renew()
         backoff.reset()
       } catch (error) {
         if (signal.aborted) return
@@ -97,7 +103,7 @@ export class ServerLink implements Disposable {
     // How soon to try again is decided by those who call; the connection's own pauses would only come on top.
     // A connection that carries a stream is not given up because of one call.
     const isLost = error instanceof GrpcError && error.code === 'UNAVAILABLE' && !this.#options.isWatching()
-    if (isLost) this.reconnect()
+    if (isLost) this.#connection?.reconnect()
     this.#recovery ??= this.#recover(error)
       .catch(reason => {
         if (!this.#options.signal.aborted) this.#lost.reject(reason)
@@ -118,6 +124,7 @@ export class ServerLink implements Disposable {
     const removal = removalOf(error)
     if (removal === 'banned') return this.#leave('the server has banned this agent', error)
     if (removal === 'reattest') {
+      if (await this.#isAccepted()) return
       log.warn('The server does not accept this agent any more; the node is attested anew', { error: reasonOf(error) })
       try {
         await identity.establish(signal)
@@ -128,12 +135,38 @@ export class ServerLink implements Disposable {
           cause,
         )
       }
-      this.reconnect()
+      this.#connection?.reconnect()
       void this.#postStatus()
     } else if (await identity.considerRebootstrap(error, this.#connection?.distrust)) {
       await identity.establish(signal)
       this.#connect()
       void this.#postStatus()
+    }
+  }
+
+  #renew(): Promise<void> {
+    const { identity, signal } = this.#options
+    this.#renewal = identity.renew(this.connection(), signal).finally(() => {
+      this.#renewal = undefined
+    })
+    return this.#renewal
+  }
+
+  /**
+   * Whether a refusal was for the certificate before: attesting anew takes that one's place, and ends its calls and its stream before the agent has the new
+   * one in hand. With a certificate that has just come, the server is asked what it thinks of it.
+   */
+  async #isAccepted(): Promise<boolean> {
+    const { clock, signal, version } = this.#options
+    await this.#renewal?.catch(() => undefined)
+    if (clock.monotonic() - this.#certifiedAtMs > CALL_TIMEOUT_MS) return false
+    try {
+      await this.connection().agent.postStatus({ agentVersion: version }, { signal })
+      return true
+    } catch (error) {
+      signal.throwIfAborted()
+      // Of a server that cannot be asked now nothing is known: the next call will tell.
+      return removalOf(error) === undefined
     }
   }
 
