@@ -67,7 +67,7 @@ export class Pair implements AsyncDisposable {
   /** A workload that holds its stream of X509-SVIDs open, once it has these identities. It goes away with the pair. */
   async workload(...paths: readonly string[]): Promise<Workload> {
     const workload = this.#owned.use(new Workload(join(this.agent.folder, 'public/api.sock')))
-    await eventually(() => workload.ended !== undefined || workload.paths.join() === paths.join(), `${paths}`)
+    await eventually(() => workload.ended !== undefined || workload.paths.join() === paths.join(), paths.join())
     if (workload.ended !== undefined) throw workload.ended
     return workload
   }
