@@ -22,7 +22,7 @@ async function outcome(verifier: RequestVerifier, der: Uint8Array): Promise<stri
 
 /** Asks until a thread has answered: it takes a moment to start. */
 async function withThread(verifier: RequestVerifier, der: Uint8Array): Promise<void> {
-  while (verifier.batches === 0) await Promise.all([outcome(verifier, der), outcome(verifier, der)])
+  while (verifier.batches === 0) await Promise.all(Array.from({ length: 40 }, () => outcome(verifier, der)))
 }
 
 describe('requests are verified by threads as they are by the pool', () => {
@@ -55,7 +55,7 @@ describe('requests are verified by threads as they are by the pool', () => {
       all.map(([, expected]) => expected),
     )
     // Those of ECDSA went together.
-    assert.ok(verifier.batches < 40, `${verifier.batches} batches`)
+    assert.ok(verifier.batches < all.length / 4, `${verifier.batches} batches`)
   })
 
   test('threads that end lose nothing', async () => {
@@ -71,10 +71,10 @@ describe('requests are verified by threads as they are by the pool', () => {
     assert.equal(await outcome(verifier, der), expected)
   })
 
-  test('one at a time asks no thread', async () => {
+  test('a few at a time ask no thread', async () => {
     await using verifier = new RequestVerifier()
     const { der } = await requestBy('ec-p256')
-    for (let i = 0; i < 20; i++) await outcome(verifier, der)
+    for (let i = 0; i < 20; i++) await Promise.all(Array.from({ length: 16 }, () => outcome(verifier, der)))
     assert.equal(verifier.batches, 0)
   })
 })

@@ -16,8 +16,12 @@ export interface RequestVerifierOptions {
   readonly maxThreads?: number | undefined
 }
 
-/** Proofs in one message: a few milliseconds of work, so that the first of them do not wait long for the last. */
-const MAX_BATCH = 32
+/** Verifications under way up to which the pool is the better place: batches would be too small to be worth their messages. */
+const FEW = 16
+/** Proofs in one message: about a millisecond of work, so that the first of them do not wait long for the last, and signing goes on meanwhile. */
+const MAX_BATCH = 8
+/** Messages that a thread has at once: when it is done with one, the next is there. */
+const MAX_BATCHES = 2
 /** Proofs that wait while all threads work before another one is started. */
 const MANY = 16
 /** Threads that may fail before none is started any more. */
@@ -29,8 +33,8 @@ interface Waiting extends EcdsaProof {
 
 interface Thread {
   readonly worker: Worker
-  /** What it works on; absent while it has nothing to do. */
-  batch: readonly Waiting[] | undefined
+  /** What it works on, in the order in which it was asked. */
+  readonly batches: Waiting[][]
 }
 
 const hashes: ReadonlyMap<SignatureAlgorithm, EcdsaHash> = new Map([
@@ -40,9 +44,9 @@ const hashes: ReadonlyMap<SignatureAlgorithm, EcdsaHash> = new Map([
 ])
 
 /**
- * Verifies that certification requests are signed with their own keys. One at a time that is a job for the thread pool; when there are several, threads
- * of its own take them in batches: handing each key and each signature to the pool costs the main thread as much as all the rest of issuing. They are
- * started when first needed and kept. Whatever befalls a thread, its work is done by the pool.
+ * Verifies that certification requests are signed with their own keys. A few at a time that is a job for the thread pool; when there are many, threads
+ * of its own take them in batches: importing each key and handing each signature to the pool costs the main thread as much as all the rest of issuing.
+ * They are started when first needed and kept. Whatever befalls a thread, its work is done by the pool.
  */
 export class RequestVerifier implements AsyncDisposable {
   readonly #maxThreads: number
@@ -74,7 +78,7 @@ export class RequestVerifier implements AsyncDisposable {
     this.#running += 1
     try {
       const hash = request.signatureAlgorithm && hashes.get(request.signatureAlgorithm)
-      if (this.#running === 1 || hash === undefined || !this.#ready()) return await provenByPool(request)
+      if (this.#running <= FEW || hash === undefined || !this.#ready()) return await provenByPool(request)
       const key = PublicKey.fromSpkiDeferred(request.spki)
       if (!key.kind.startsWith('ec-')) return await provenByPool(request)
       const verdict = await this.#verdict({
@@ -114,15 +118,14 @@ export class RequestVerifier implements AsyncDisposable {
       resourceLimits: { maxYoungGenerationSizeMb: 4 },
     })
     worker.unref()
-    const thread: Thread = { worker, batch: undefined }
+    const thread: Thread = { worker, batches: [] }
     worker.once('online', () => {
       this.#starting = false
       if (this.#disposed) void worker.terminate()
       else this.#threads.add(thread)
     })
     worker.on('message', ({ verdicts }: BatchAnswer) => {
-      const { batch } = thread
-      thread.batch = undefined
+      const batch = thread.batches.shift()
       this.#dispatch()
       batch?.forEach(({ resolve }, index) => {
         resolve(verdicts[index] ?? Verdict.NO_KEY)
@@ -134,8 +137,7 @@ export class RequestVerifier implements AsyncDisposable {
     worker.once('exit', () => {
       this.#starting = false
       this.#threads.delete(thread)
-      for (const { resolve } of thread.batch ?? []) resolve(Verdict.NO_KEY)
-      thread.batch = undefined
+      for (const { resolve } of thread.batches.splice(0).flat()) resolve(Verdict.NO_KEY)
       if (this.#threads.size === 0) for (const { resolve } of this.#queue.splice(0)) resolve(Verdict.NO_KEY)
     })
   }
@@ -154,14 +156,16 @@ export class RequestVerifier implements AsyncDisposable {
   }
 
   #dispatch(): void {
-    for (const thread of this.#threads) {
-      if (this.#queue.length === 0) return
-      if (thread.batch !== undefined) continue
-      const batch = this.#queue.splice(0, MAX_BATCH)
-      thread.batch = batch
-      this.#batches += 1
-      const proofs = packProofs(batch)
-      thread.worker.postMessage({ proofs } satisfies BatchQuestion, [proofs.buffer])
+    for (let filled = 0; filled < MAX_BATCHES; filled += 1) {
+      for (const { worker, batches } of this.#threads) {
+        if (this.#queue.length === 0) return
+        if (batches.length > filled) continue
+        const batch = this.#queue.splice(0, MAX_BATCH)
+        batches.push(batch)
+        this.#batches += 1
+        const proofs = packProofs(batch)
+        worker.postMessage({ proofs } satisfies BatchQuestion, [proofs.buffer])
+      }
     }
     if (this.#queue.length >= MANY) this.#start()
   }
