@@ -40,7 +40,6 @@ import { RegistryBundles } from './endpoints/registry-bundles.ts'
 import { ServerSvid } from './endpoints/server-svid.ts'
 import { Admission } from './issuance/admission.ts'
 import { Issuer } from './issuance/issuer.ts'
-import { RequestVerifier } from './issuance/request-verifier.ts'
 import { claimOf } from './issuance/signing-claim.ts'
 import { maintenanceTasks } from './maintenance.ts'
 import { keyManagers, nodeAttestors } from './plugins/built-in.ts'
@@ -172,7 +171,6 @@ export async function startServer(config: ServerConfig, host: ServerHost): Promi
   const ownBundle = () => bundles.getX509Bundle(config.trustDomain) ?? new X509Bundle(config.trustDomain, [])
   signal.throwIfAborted()
 
-  const verifier = stack.use(new RequestVerifier())
   const admission = new Admission({ clock, metrics, maxInFlight: 16 * availableParallelism() })
   const attestation: AgentAttestationOptions = {
     admission,
@@ -180,7 +178,6 @@ export async function startServer(config: ServerConfig, host: ServerHost): Promi
     datastore,
     registry,
     issuer,
-    verifier,
     nodeAttestors: attestors,
     clock,
     log: log.child({ subsystem_name: 'attestation' }),
@@ -231,10 +228,7 @@ export async function startServer(config: ServerConfig, host: ServerHost): Promi
         })
         .add(entryV1.Entry, entryHandlers(common))
         .add(bundleV1.Bundle, bundleHandlers(common))
-        .add(
-          svidV1.SVID,
-          svidHandlers({ trustDomain: config.trustDomain, registry, issuer, verifier, admission, ownBundle }),
-        )
+        .add(svidV1.SVID, svidHandlers({ trustDomain: config.trustDomain, registry, issuer, admission, ownBundle }))
         .add(syncV1.Sync, syncHandlers({ hub, datastore, log: log.child({ subsystem_name: 'sync' }), now: common.now }))
         .add(localauthorityV1.LocalAuthority, localAuthorityHandlers(authorities))
     },

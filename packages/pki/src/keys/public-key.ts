@@ -13,15 +13,16 @@ export class PublicKey {
   readonly bits: number
   /** DER SubjectPublicKeyInfo. Nobody may change these bytes. */
   readonly spki: Uint8Array
-  #keyObject: KeyObject | undefined
+  /** The same key for node:crypto. */
+  readonly keyObject: KeyObject
   readonly #keyBits: Uint8Array
   #subjectKeyId: Uint8Array | undefined
 
-  private constructor(spki: Uint8Array, facts: SpkiFacts, keyObject: KeyObject | undefined) {
+  private constructor(spki: Uint8Array, facts: SpkiFacts, keyObject: KeyObject) {
     this.spki = spki
     this.kind = facts.kind
     this.bits = facts.bits
-    this.#keyObject = keyObject
+    this.keyObject = keyObject
     this.#keyBits = facts.keyBits
   }
 
@@ -33,22 +34,6 @@ export class PublicKey {
     const copy = new Uint8Array(spki)
     const facts = readSpki(copy)
     return new PublicKey(copy, facts, importSpki(copy))
-  }
-
-  /**
-   * As {@link fromSpki}, except that the key is imported, and seen to be on its curve, only when that is first needed: for who learns it otherwise,
-   * by a signature of it that was verified elsewhere.
-   * @throws {@link PkiError} as {@link fromSpki}, but not for a point that is not on the curve
-   */
-  static fromSpkiDeferred(spki: Uint8Array): PublicKey {
-    const copy = new Uint8Array(spki)
-    return new PublicKey(copy, readSpki(copy), undefined)
-  }
-
-  /** The same key for node:crypto. @throws {@link PkiError} `ERR_PKI_KEY` after {@link fromSpkiDeferred} of a key that is none */
-  get keyObject(): KeyObject {
-    this.#keyObject ??= importSpki(this.spki)
-    return this.#keyObject
   }
 
   /**

@@ -1,5 +1,5 @@
 import type { svidV1 } from '@plastron/api'
-import { CertificateRequest, PublicKey } from '@plastron/pki'
+import { CertificateRequest, PkiError, PublicKey } from '@plastron/pki'
 import { type Call, GrpcError, type Handlers } from '@plastron/runtime'
 import { SpiffeId, type TrustDomain, type X509Bundle } from '@plastron/spiffe'
 import { readRequestKey } from '../attestation/attest-agent.ts'
@@ -8,7 +8,6 @@ import type { EntryRecord } from '../datastore/index.ts'
 import type { Admission } from '../issuance/admission.ts'
 import { IssuanceError } from '../issuance/issuance-error.ts'
 import { type IssuedToken, type IssuedX509, type Issuer, refuseOverlappingWildcards } from '../issuance/issuer.ts'
-import type { RequestVerifier } from '../issuance/request-verifier.ts'
 import { claimOf } from '../issuance/signing-claim.ts'
 import type { Registry } from '../registration/index.ts'
 import { audit, auditItem } from './audit.ts'
@@ -29,7 +28,6 @@ export interface SvidServiceOptions {
   readonly trustDomain: TrustDomain
   readonly registry: Registry
   readonly issuer: Issuer
-  readonly verifier: RequestVerifier
   /** Where documents for agents and downstream servers wait for their turn; those for administrators do not. */
   readonly admission: Admission
   ownBundle(): X509Bundle
@@ -39,7 +37,7 @@ const notAuthorized = 'entry not found or not authorized'
 
 /** `spire.api.server.svid.v1.SVID`: documents minted for administrators, and issued to agents for their entries. */
 export function svidHandlers(options: SvidServiceOptions): Handlers<typeof svidV1.SVID> {
-  const { registry, issuer, verifier, admission } = options
+  const { registry, issuer, admission } = options
   const ids = new IdReader(options.trustDomain)
 
   /** The entry that the calling agent asks a document of; entries of others do not exist for it. */
@@ -54,7 +52,7 @@ export function svidHandlers(options: SvidServiceOptions): Handlers<typeof svidV
     if (entryId === '') throw invalid('missing entry ID')
     if (csr.length === 0) throw invalid('missing CSR')
     const entry = entryOf(call, entryId)
-    const publicKey = await readRequestKey(csr, verifier)
+    const publicKey = await readRequestKey(csr)
     const issued = await issuer.workloadX509({
       id: SpiffeId.parse(entry.spiffeId),
       publicKey,
@@ -107,10 +105,9 @@ export function svidHandlers(options: SvidServiceOptions): Handlers<typeof svidV
     async mintX509SVID(request, call) {
       if (request.csr.length === 0) throw invalid('missing CSR')
       let csr: CertificateRequest
-      let publicKey: PublicKey
       try {
         csr = CertificateRequest.parse(request.csr)
-        publicKey = await verifier.provenKey(csr)
+        if (!(await csr.verifySignature())) throw new PkiError('ERR_PKI_REQUEST', 'its signature is not by its key')
       } catch (cause) {
         throw invalid('failed to verify CSR', cause)
       }
@@ -133,7 +130,7 @@ export function svidHandlers(options: SvidServiceOptions): Handlers<typeof svidV
         refuseOverlappingWildcards(csr.dnsNames)
         const issued = await issuer.workloadX509({
           id,
-          publicKey,
+          publicKey: csr.publicKey,
           dnsNames: csr.dnsNames,
           ttlSeconds: request.ttl,
           ...(csr.subject.isEmpty ? {} : { subject: csr.subject }),
@@ -210,7 +207,7 @@ export function svidHandlers(options: SvidServiceOptions): Handlers<typeof svidV
       if (request.csr.length === 0) throw invalid('missing CSR')
       try {
         const chain = await admission.run(claimOf(call), async () =>
-          issuer.downstreamCa(await readRequestKey(request.csr, verifier), request.preferredTtl),
+          issuer.downstreamCa(await readRequestKey(request.csr), request.preferredTtl),
         )
         const authorities = options.ownBundle().x509Authorities
         return { caCertChain: chain.map(bytes), x509Authorities: authorities.map(({ der }) => bytes(der)) }

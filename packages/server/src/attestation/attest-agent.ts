@@ -7,7 +7,6 @@ import { SpiffeId, type TrustDomain, type X509Bundle } from '@plastron/spiffe'
 import { type Datastore, isDatastoreError } from '../datastore/index.ts'
 import type { Admission } from '../issuance/admission.ts'
 import type { IssuedX509, Issuer } from '../issuance/issuer.ts'
-import type { RequestVerifier } from '../issuance/request-verifier.ts'
 import { claimOf, type SigningClaim } from '../issuance/signing-claim.ts'
 import { type AttestedNode, NodeAttestationError, type NodeAttestor } from '../plugins/node-attestor/node-attestor.ts'
 import type { Registry } from '../registration/index.ts'
@@ -18,7 +17,6 @@ export interface AgentAttestationOptions {
   readonly datastore: Pick<Datastore, 'agents' | 'joinTokens'>
   readonly registry: Registry
   readonly issuer: Issuer
-  readonly verifier: RequestVerifier
   /** Where signing waits for its turn. */
   readonly admission: Admission
   readonly nodeAttestors: ReadonlyMap<string, NodeAttestor>
@@ -72,7 +70,7 @@ class Conversation {
     if (data === undefined || data.type === '' || data.payload.length === 0 || svidParams === undefined)
       throw malformed('malformed param: missing attestation data or parameters')
     if (svidParams.csr.length === 0) throw malformed('malformed param: missing CSR')
-    const publicKey = await this.#inTurn(() => readRequestKey(svidParams.csr, this.#options.verifier))
+    const publicKey = await this.#inTurn(() => readRequestKey(svidParams.csr))
 
     const deadline = clock.monotonic() + attestationDeadlineMs
     const attested = this.#attest(data.type, data.payload, publicKey)
@@ -234,7 +232,7 @@ export async function renewAgent(
 ): Promise<IssuedX509> {
   if (csr.length === 0) throw new GrpcError('INVALID_ARGUMENT', 'missing CSR')
   const issued = await options.admission.run(claim, async () => {
-    const publicKey = await readRequestKey(csr, options.verifier)
+    const publicKey = await readRequestKey(csr)
     try {
       return await options.issuer.agentX509(SpiffeId.parse(agentId), publicKey)
     } catch (cause) {
@@ -257,9 +255,11 @@ export async function renewAgent(
 }
 
 /** The key of a signing request whose holder proved to have it. Nothing else of the request is looked at. */
-export async function readRequestKey(csr: Uint8Array, verifier: RequestVerifier): Promise<PublicKey> {
+export async function readRequestKey(csr: Uint8Array): Promise<PublicKey> {
   try {
-    return await verifier.provenKey(CertificateRequest.parse(csr))
+    const request = CertificateRequest.parse(csr)
+    if (!(await request.verifySignature())) throw new PkiError('ERR_PKI_REQUEST', 'its signature is not by its key')
+    return request.publicKey
   } catch (cause) {
     if (!(cause instanceof PkiError)) throw cause
     throw new GrpcError('INVALID_ARGUMENT', `malformed CSR: ${cause.message}`, { cause })
