@@ -17,7 +17,7 @@ import { HpackError } from '../h2c/hpack.ts'
 import { HuffmanError } from '../h2c/huffman.ts'
 import { Allowance, type ConnectionLimits, FREE_TINY_FRAMES, TINY_FRAME_BYTES } from './connection-limits.ts'
 import { frameOf, goAwayFrame, numberFrame, settingsFrame } from './frame-writer.ts'
-import { HeaderDecoder, type HeaderMap } from './header-decoder.ts'
+import { type DecodedHeaders, HeaderDecoder, type HeaderMap } from './header-decoder.ts'
 import { Outbox } from './outbox.ts'
 import { Http2Stream, type StreamOwner } from './stream.ts'
 
@@ -291,28 +291,37 @@ export class Http2Connection implements StreamOwner {
     }
     switch (type) {
       case FrameType.DATA:
-        return this.#data(frame)
+        this.#data(frame)
+        return
       case FrameType.HEADERS:
-        return this.#headers(frame)
+        this.#headers(frame)
+        return
       case FrameType.CONTINUATION:
-        return this.#continuation(frame)
+        this.#continuation(frame)
+        return
       case FrameType.RST_STREAM:
-        return this.#reset(streamId, payload)
+        this.#reset(streamId, payload)
+        return
       case FrameType.SETTINGS:
-        return this.#settings(frame)
+        this.#settings(frame)
+        return
       case FrameType.PING:
-        return this.#ping(frame)
+        this.#ping(frame)
+        return
       case FrameType.WINDOW_UPDATE:
-        return this.#windowUpdate(streamId, payload)
+        this.#windowUpdate(streamId, payload)
+        return
       case FrameType.GOAWAY:
         if (streamId !== 0) throw onStream('GOAWAY')
         if (payload.length < 8) throw wrongSize('GOAWAY')
         // The peer begins nothing new; what runs ends as it would.
-        return this.leave('')
+        this.leave('')
+        return
       case FrameType.PRIORITY:
         if (streamId === 0) throw onNoStream('PRIORITY')
         if (payload.length !== 5) throw wrongSize('PRIORITY')
-        return refuseOwnParent(streamId, payload.readUInt32BE(0))
+        refuseOwnParent(streamId, payload.readUInt32BE(0))
+        return
       case FrameType.PUSH_PROMISE:
         throw new ProtocolError(ErrorCode.PROTOCOL_ERROR, 'only servers promise')
     }
@@ -331,11 +340,13 @@ export class Http2Connection implements StreamOwner {
     if (stream === undefined) {
       // It counts for the connection all the same.
       this.#discard(payload.length)
-      return this.#late(streamId, (flags & END_STREAM) !== 0)
+      this.#late(streamId, (flags & END_STREAM) !== 0)
+      return
     }
     if (stream.requestEnded) {
       this.#discard(payload.length)
-      return this.#fault(stream, ErrorCode.STREAM_CLOSED)
+      this.#fault(stream, ErrorCode.STREAM_CLOSED)
+      return
     }
     stream.receiveWindow -= payload.length
     if (stream.receiveWindow < 0)
@@ -355,8 +366,10 @@ export class Http2Connection implements StreamOwner {
   #requestEnds(stream: Http2Stream): void {
     if (stream.closed) return
     const announced = stream.headers['content-length']
-    if (announced !== undefined && announced !== String(stream.receivedBytes))
-      return this.#fault(stream, ErrorCode.PROTOCOL_ERROR)
+    if (announced !== undefined && announced !== String(stream.receivedBytes)) {
+      this.#fault(stream, ErrorCode.PROTOCOL_ERROR)
+      return
+    }
     stream.ended()
   }
 
@@ -376,7 +389,10 @@ export class Http2Connection implements StreamOwner {
     const block = contentOf(frame)
     if ((flags & PRIORITY) !== 0) refuseOwnParent(streamId, frame.payload.readUInt32BE((flags & PADDED) === 0 ? 0 : 1))
     const endStream = (flags & END_STREAM) !== 0
-    if ((flags & END_HEADERS) !== 0) return this.#block(streamId, block, endStream)
+    if ((flags & END_HEADERS) !== 0) {
+      this.#block(streamId, block, endStream)
+      return
+    }
     this.#unfinished = { streamId, endStream, pieces: [Buffer.from(block)], bytes: block.length }
   }
 
@@ -395,26 +411,51 @@ export class Http2Connection implements StreamOwner {
   }
 
   #block(streamId: number, block: Buffer, endStream: boolean): void {
-    if (streamId <= this.#lastStreamId) return this.#trailers(streamId, block, endStream)
+    if (streamId <= this.#lastStreamId) {
+      this.#trailers(streamId, block, endStream)
+      return
+    }
     const { headers, problem } = this.#decoder.decode(block)
     this.#lastStreamId = streamId
-    if (streamId > this.#maxStreamId) return this.#cutOff(streamId)
+    if (streamId > this.#maxStreamId) {
+      this.#cutOff(streamId)
+      return
+    }
     const stream = new Http2Stream(this, streamId, headers, RECEIVE_WINDOW, this.#outbox.initialWindow)
-    if (problem === 'too large') return this.#fault(stream, ErrorCode.ENHANCE_YOUR_CALM)
-    if (problem !== undefined || !isRequest(headers)) return this.#fault(stream, ErrorCode.PROTOCOL_ERROR)
-    if (this.#streams.size >= this.#limits.maxStreams) return this.#fault(stream, ErrorCode.REFUSED_STREAM)
-    if (this.#outbox.unsentBytes > this.#limits.maxUnsentBytes) return this.#fault(stream, ErrorCode.ENHANCE_YOUR_CALM)
+    const refusal = this.#refusal(headers, problem)
+    if (refusal !== undefined) {
+      this.#fault(stream, refusal)
+      return
+    }
     this.#streams.set(streamId, stream)
     this.#events.onStream(stream)
     if (endStream) this.#requestEnds(stream)
   }
 
+  /** The error code with which a new stream is refused, if it is. */
+  #refusal(headers: HeaderMap, problem: DecodedHeaders['problem']): number | undefined {
+    const { maxStreams, maxUnsentBytes } = this.#limits
+    if (problem === 'too large') return ErrorCode.ENHANCE_YOUR_CALM
+    if (problem !== undefined || !isRequest(headers)) return ErrorCode.PROTOCOL_ERROR
+    if (this.#streams.size >= maxStreams) return ErrorCode.REFUSED_STREAM
+    return this.#outbox.unsentBytes > maxUnsentBytes ? ErrorCode.ENHANCE_YOUR_CALM : undefined
+  }
+
   #trailers(streamId: number, block: Buffer, endStream: boolean): void {
     const { problem } = this.#decoder.decode(block, true)
     const stream = this.#streams.get(streamId)
-    if (stream === undefined) return this.#late(streamId, endStream)
-    if (stream.requestEnded) return this.#fault(stream, ErrorCode.STREAM_CLOSED)
-    if (problem !== undefined || !endStream) return this.#fault(stream, ErrorCode.PROTOCOL_ERROR)
+    if (stream === undefined) {
+      this.#late(streamId, endStream)
+      return
+    }
+    if (stream.requestEnded) {
+      this.#fault(stream, ErrorCode.STREAM_CLOSED)
+      return
+    }
+    if (problem !== undefined || !endStream) {
+      this.#fault(stream, ErrorCode.PROTOCOL_ERROR)
+      return
+    }
     this.#requestEnds(stream)
   }
 
@@ -478,7 +519,10 @@ export class Http2Connection implements StreamOwner {
   #ping({ flags, streamId, payload }: Frame): void {
     if (streamId !== 0) throw onStream('PING')
     if (payload.length !== 8) throw wrongSize('PING')
-    if ((flags & ACK) === 0) return this.#acknowledge(frameOf(FrameType.PING, ACK, 0, payload))
+    if ((flags & ACK) === 0) {
+      this.#acknowledge(frameOf(FrameType.PING, ACK, 0, payload))
+      return
+    }
     if (this.#leaving && payload.equals(SHUTDOWN_PING)) {
       this.#maxStreamId = this.#lastStreamId
       this.#outbox.control(goAwayFrame(this.#lastStreamId, ErrorCode.NO_ERROR, ''))
@@ -502,9 +546,15 @@ export class Http2Connection implements StreamOwner {
     this.#refuseIdle(streamId, 'WINDOW_UPDATE')
     const stream = this.#streams.get(streamId)
     if (stream === undefined) return
-    if (increment === 0) return this.#fault(stream, ErrorCode.PROTOCOL_ERROR)
+    if (increment === 0) {
+      this.#fault(stream, ErrorCode.PROTOCOL_ERROR)
+      return
+    }
     stream.sendWindow += increment
-    if (stream.sendWindow > MAX_WINDOW) return this.#fault(stream, ErrorCode.FLOW_CONTROL_ERROR)
+    if (stream.sendWindow > MAX_WINDOW) {
+      this.#fault(stream, ErrorCode.FLOW_CONTROL_ERROR)
+      return
+    }
     this.#outbox.schedule()
   }
 

@@ -190,7 +190,10 @@ export class Outbox {
   #write(): void {
     const socket = this.#socket
     const ready = this.#ready
-    if (ready.length === 0 || socket.destroyed || socket.writableEnded) return this.#tell()
+    if (ready.length === 0 || socket.destroyed || socket.writableEnded) {
+      this.#tell()
+      return
+    }
     this.#ready = []
     const bytes = this.#readyBytes
     this.#readyBytes = 0

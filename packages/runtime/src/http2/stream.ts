@@ -111,7 +111,10 @@ export class Http2Stream {
   /** Sends headers, one piece of data and trailers, and closes the stream when they have left. */
   answer(headers: Buffer, data: Uint8Array, trailers: Buffer): void {
     if (this.#closed) return
-    if (this.#owner.sendAnswer(this, headers, data, trailers)) return this.finish()
+    if (this.#owner.sendAnswer(this, headers, data, trailers)) {
+      this.finish()
+      return
+    }
     this.#owner.sendHeaders(this, headers, false)
     this.outgoing.push(data)
     this.end(trailers)
