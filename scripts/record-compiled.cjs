@@ -19,8 +19,9 @@ vm.Script = class extends Script {
 }
 
 function record() {
-  // A compiled form is of the flags at this moment, and a daemon that is calm has changed this one.
+  // A compiled form is of the flags at this moment, and a daemon changes these while it runs: here they are what they are at its start.
   setFlagsFromString('--gc-memory-reducer-start-delay-ms=8000')
+  setFlagsFromString('--semi-space-growth-factor=2')
   for (const [file, script] of bundles) {
     const path = require(join(dirname(file), '../bin/load-bundle.js')).compiledFormPath(file)
     writeFileSync(path, script.createCachedData())
