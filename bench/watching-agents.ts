@@ -9,7 +9,7 @@ const { watch } = syncV1.Sync.method
 const { renewAgent } = agentV1.Agent.method
 
 /** As Plastron's agents: often enough that a server notices within half a minute that one is gone. */
-const pingMilliseconds = 22_500
+const pingMilliseconds = 24_000
 
 interface Watching {
   readonly agent: SimulatedAgent

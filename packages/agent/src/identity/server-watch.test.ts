@@ -67,7 +67,7 @@ class HushedRelay implements AsyncDisposable {
 async function house({
   pushes = true,
   random = 0.5,
-  keepaliveMs = 22_000,
+  keepaliveMs = 24_000,
   through,
 }: {
   readonly pushes?: boolean

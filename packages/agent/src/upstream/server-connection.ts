@@ -23,7 +23,7 @@ export interface ServerConnectionOptions {
    */
   readonly bundle: () => Bundle | undefined
   readonly now: () => Date
-  /** Silence after which the server is asked for a sign of life while a call is open, in milliseconds. Default 22,000. */
+  /** Silence after which the server is asked for a sign of life while a call is open, in milliseconds. Default 24,000. */
   readonly keepaliveMs?: number | undefined
   /** A server that gives no such sign for so long is dead, in milliseconds. Default 5,000. */
   readonly keepaliveTimeoutMs?: number | undefined
@@ -47,7 +47,7 @@ export class ServerConnection implements Disposable {
       host: options.host,
       port: options.port,
       identity: options.identity,
-      keepaliveMs: options.keepaliveMs ?? 22_000,
+      keepaliveMs: options.keepaliveMs ?? 24_000,
       keepaliveTimeoutMs: options.keepaliveTimeoutMs ?? 5000,
       // TLS checks the chain too; a bootstrap without a bundle has nothing to check it with.
       ...(options.bundle() === undefined ? {} : { roots: () => authoritiesOf(options) }),

@@ -29,8 +29,8 @@ interface Kept {
   /** When it becomes too old, and after its GOAWAY, when it is cut. */
   dueAt: number
   retired: boolean
-  /** Bytes read from it so far, and when that last grew; looked at only while lasting calls run. */
-  bytes: number
+  /** What was heard from it so far, and when that last grew; looked at only while lasting calls run. */
+  heard: number
   heardAt: number
 }
 
@@ -75,7 +75,7 @@ export class ConnectionKeeper {
       lasting: 0,
       dueAt: now + age * (0.9 + 0.2 * this.#random()),
       retired: false,
-      bytes: 0,
+      heard: 0,
       heardAt: 0,
     }
     this.#kept.add(kept)
@@ -89,7 +89,7 @@ export class ConnectionKeeper {
 
   #hold(kept: Kept): () => void {
     if (kept.lasting === 0) {
-      kept.bytes = bytesRead(kept.socket)
+      kept.heard = kept.connection.heard
       kept.heardAt = this.#clock.monotonic()
     }
     kept.lasting += 1
@@ -118,13 +118,13 @@ export class ConnectionKeeper {
 
   #look(everyMs: number): void {
     const now = this.#clock.monotonic()
-    // A byte is noticed up to one look late, and the limit one look late: together never later than promised.
+    // A sign of life is noticed up to one look late, and the limit one look late: together never later than promised.
     const silent = now - (this.#rules.maxSilenceMs ?? Number.POSITIVE_INFINITY) + 2 * everyMs
     for (const kept of this.#kept) {
       if (kept.lasting > 0) {
-        const bytes = bytesRead(kept.socket)
-        if (bytes !== kept.bytes) {
-          kept.bytes = bytes
+        const { heard } = kept.connection
+        if (heard !== kept.heard) {
+          kept.heard = heard
           kept.heardAt = now
         } else if (kept.heardAt <= silent) kept.socket.destroy()
         if (!kept.retired) continue
@@ -150,9 +150,4 @@ export class ConnectionKeeper {
     kept.dueAt = now + MAX_AGE_GRACE_MS
     kept.connection.leave(reason)
   }
-}
-
-/** Bytes that came from a peer; a stream that is no socket does not count them, and is never silent. */
-function bytesRead(socket: Duplex): number {
-  return (socket as Duplex & { readonly bytesRead?: number }).bytesRead ?? Number.NaN
 }

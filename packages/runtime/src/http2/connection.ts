@@ -85,6 +85,7 @@ export class Http2Connection implements StreamOwner {
   #leaving = false
   #receiveWindow = RECEIVE_WINDOW
   #unreturned = 0
+  #heard = 0
   /** Of SETTINGS and PING, in what was read at once. */
   #acknowledgements = 0
 
@@ -111,6 +112,11 @@ export class Http2Connection implements StreamOwner {
         [Setting.MAX_HEADER_LIST_SIZE, limits.maxHeaderBytes],
       ]),
     )
+  }
+
+  /** Pieces that have come from the peer so far: while this does not change, the peer is silent. */
+  get heard(): number {
+    return this.#heard
   }
 
   /** Streams open now. */
@@ -234,6 +240,7 @@ export class Http2Connection implements StreamOwner {
   }
 
   #receive(chunk: Buffer): void {
+    this.#heard += 1
     this.#acknowledgements = 0
     try {
       this.#cut(this.#held === undefined ? chunk : Buffer.concat([this.#held, chunk]))
