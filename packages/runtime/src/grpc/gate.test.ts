@@ -217,6 +217,7 @@ describe('safeguards', () => {
   test('every bound has reached what enforces it', () => {
     const safeguards = {
       maxRequestBytes: 1001,
+      maxKeptBytes: 1010,
       maxStreamsPerConnection: 102,
       maxHeaderBytes: 10_003,
       maxHeaders: 104,

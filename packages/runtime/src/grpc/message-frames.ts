@@ -32,6 +32,11 @@ export class FrameReader {
     this.#maxBytes = maxBytes
   }
 
+  /** Bytes of the message that has begun and not ended. */
+  get heldBytes(): number {
+    return this.#held
+  }
+
   /** True while a message has begun and not ended. */
   get isInside(): boolean {
     return this.#held > 0

@@ -29,8 +29,8 @@ export function readSingle(
     settled = true
     failed(error)
   }
-  const take = (chunk: Buffer) => {
-    if (settled) return
+  const take = (chunk: Buffer): number => {
+    if (settled) return 0
     try {
       frames.push(chunk, frame => {
         if (only !== undefined) throw new GrpcError('UNIMPLEMENTED', 'more than one request where one belongs')
@@ -39,6 +39,7 @@ export function readSingle(
     } catch (error) {
       fail(error)
     }
+    return frames.heldBytes + (only?.bytes.length ?? 0)
   }
   const end = () => {
     if (settled) return
@@ -129,22 +130,25 @@ export class RequestStream implements AsyncIterable<Message>, AsyncIterator<Mess
     return Promise.resolve(DONE)
   }
 
-  #take(chunk: Buffer): void {
-    if (this.#end !== undefined) return
+  /** Returns how many bytes are kept until they are asked for. */
+  #take(chunk: Buffer): number {
+    if (this.#end !== undefined) return 0
     try {
       this.#frames.push(chunk, frame => this.#queue.push(frame))
     } catch (error) {
       this.#finish({ error })
-      return
+      return 0
     }
-    const frame = this.#waiting && this.#queue.shift()
-    if (this.#waiting === undefined || frame === undefined) {
-      if (this.#queue.length > 0) this.#stream.pause()
-      return
+    const waiting = this.#waiting
+    const frame = waiting && this.#queue.shift()
+    if (waiting !== undefined && frame !== undefined) {
+      this.#waiting = undefined
+      waiting.resolve(this.#message(frame).then(value => ({ done: false, value })))
     }
-    this.#stream.pause()
-    this.#waiting.resolve(this.#message(frame).then(value => ({ done: false, value })))
-    this.#waiting = undefined
+    if (this.#queue.length > 0 || this.#waiting === undefined) this.#stream.pause()
+    let kept = this.#frames.heldBytes
+    for (const { bytes } of this.#queue) kept += bytes.length
+    return kept
   }
 
   async #message({ compressed, bytes }: MessageFrame): Promise<Message> {

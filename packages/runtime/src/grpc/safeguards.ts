@@ -4,6 +4,8 @@ import type { ConnectionLimits } from '../http2/connection-limits.ts'
 export interface Safeguards {
   /** Largest request message in bytes, as sent and as inflated. Default 4 MiB. */
   readonly maxRequestBytes: number
+  /** Octets of the requests of all calls of a connection together, from their first octet to the end of their call. Default 32 MiB. */
+  readonly maxKeptBytes: number
   /** Calls open at once on one connection. Further ones are refused. Default 256. */
   readonly maxStreamsPerConnection: number
   /** Sum of names and values of a call's headers in bytes, and 32 for each of them. Default 64 KiB. */
@@ -34,6 +36,7 @@ export interface Safeguards {
 /** The {@link Safeguards} of a server that was given none. */
 export const defaultSafeguards: Safeguards = {
   maxRequestBytes: 4 << 20,
+  maxKeptBytes: 32 << 20,
   maxStreamsPerConnection: 256,
   maxHeaderBytes: 64 << 10,
   maxHeaders: 128,

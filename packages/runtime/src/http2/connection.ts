@@ -38,7 +38,9 @@ const MAX_SETTINGS = 32
 const MAX_ACKNOWLEDGEMENTS = 100
 /** Ended streams of which something may still be on its way. */
 const MAX_CUT_SHORT = 4096
-/** How long a peer may take to close its half of a connection that has ended. */
+/** How long a peer may take to read what was said before a connection ended. */
+const MAX_FLUSH_MS = 30_000
+/** How long it may then take to close its half. */
 const LINGER_MS = 1000
 const SHUTDOWN_PING = Buffer.from('goodbye!')
 
@@ -76,7 +78,10 @@ export class Http2Connection implements StreamOwner {
   readonly #tinyFrames: Allowance
   /** Streams that this side ended while the peer was still sending, the oldest first. */
   readonly #cutShort = new Set<number>()
-  #held: Buffer | undefined
+  /** Pieces of a frame that is not whole. */
+  readonly #held: Buffer[] = []
+  #heldBytes = 0
+  #neededBytes = 0
   #unfinished: Unfinished | undefined
   #state: 'preface' | 'settings' | 'open' | 'ended' = 'preface'
   #lastStreamId = 0
@@ -86,6 +91,8 @@ export class Http2Connection implements StreamOwner {
   #receiveWindow = RECEIVE_WINDOW
   #unreturned = 0
   #heard = 0
+  /** Octets of requests that readers keep. */
+  #keptBytes = 0
   /** Of SETTINGS and PING, in what was read at once. */
   #acknowledgements = 0
 
@@ -207,8 +214,16 @@ export class Http2Connection implements StreamOwner {
     if (this.#cutShort.size > MAX_CUT_SHORT) for (const id of this.#cutShort) return void this.#cutShort.delete(id)
   }
 
+  keeps(stream: Http2Stream, bytes: number): void {
+    this.#keptBytes += bytes - stream.keptBytes
+    stream.keptBytes = bytes
+    if (this.#keptBytes > this.#limits.maxKeptBytes) stream.reset(ErrorCode.ENHANCE_YOUR_CALM)
+  }
+
   forget(stream: Http2Stream): void {
     this.#streams.delete(stream.id)
+    this.#keptBytes -= stream.keptBytes
+    stream.keptBytes = 0
     this.#outbox.remove(stream)
     if (this.#leaving && this.#streams.size === 0) this.#finishLeaving()
   }
@@ -224,9 +239,14 @@ export class Http2Connection implements StreamOwner {
     if (this.#state === 'ended') return
     this.#state = 'ended'
     this.#closeStreams()
+    const socket = this.#socket
+    let timer = setTimeout(() => socket.destroy(), MAX_FLUSH_MS)
+    socket.once('finish', () => {
+      clearTimeout(timer)
+      timer = setTimeout(() => socket.destroy(), LINGER_MS)
+    })
+    socket.once('close', () => clearTimeout(timer))
     this.#outbox.finish()
-    const timer = setTimeout(() => this.#socket.destroy(), LINGER_MS)
-    this.#socket.once('close', () => clearTimeout(timer))
   }
 
   #closed(): void {
@@ -242,18 +262,36 @@ export class Http2Connection implements StreamOwner {
   #receive(chunk: Buffer): void {
     this.#heard += 1
     this.#acknowledgements = 0
+    if (this.#state === 'ended') return
+    let bytes = chunk
+    if (this.#heldBytes > 0) {
+      this.#held.push(chunk)
+      this.#heldBytes += chunk.length
+      if (this.#heldBytes < this.#neededBytes) return
+      bytes = Buffer.concat(this.#held, this.#heldBytes)
+      this.#held.length = 0
+      this.#heldBytes = 0
+    }
     try {
-      this.#cut(this.#held === undefined ? chunk : Buffer.concat([this.#held, chunk]))
+      this.#cut(bytes)
     } catch (error) {
-      this.#held = undefined
       if (error instanceof ProtocolError) this.fail(error.errorCode, error.message)
       else if (error instanceof HpackError || error instanceof HuffmanError)
         this.fail(ErrorCode.COMPRESSION_ERROR, error.message)
       else {
+        // A fault of ours that a peer has found must not end the process.
+        process.emitWarning(error as Error)
         this.#socket.destroy()
-        throw error
       }
     }
+  }
+
+  /** Keeps what does not make a frame yet, until there is as much as the frame needs. */
+  #hold(rest: Buffer, neededBytes: number): void {
+    // Copied, so that a few bytes do not keep what came with them.
+    this.#held.push(Buffer.from(rest))
+    this.#heldBytes = rest.length
+    this.#neededBytes = neededBytes
   }
 
   #cut(bytes: Buffer): void {
@@ -263,18 +301,22 @@ export class Http2Connection implements StreamOwner {
       if (!bytes.subarray(0, length).equals(PREFACE.subarray(0, length)))
         throw new ProtocolError(ErrorCode.PROTOCOL_ERROR, 'this is not HTTP/2')
       if (length < PREFACE.length) {
-        this.#held = bytes
+        this.#hold(bytes, PREFACE.length)
         return
       }
       at = length
       this.#state = 'settings'
     }
+    let needed = HEAD_BYTES
     while (bytes.length - at >= HEAD_BYTES && this.#state !== 'ended') {
       const length = bytes.readUIntBE(at, 3)
       if (length > MAX_FRAME_BYTES)
         throw new ProtocolError(ErrorCode.FRAME_SIZE_ERROR, `frame of ${length} bytes, at most ${MAX_FRAME_BYTES}`)
       const end = at + HEAD_BYTES + length
-      if (end > bytes.length) break
+      if (end > bytes.length) {
+        needed = HEAD_BYTES + length
+        break
+      }
       this.#frame({
         type: bytes.readUInt8(at + 3),
         flags: bytes.readUInt8(at + 4),
@@ -283,8 +325,7 @@ export class Http2Connection implements StreamOwner {
       })
       at = end
     }
-    // Copied, so that a few bytes do not keep what came with them.
-    this.#held = at === bytes.length || this.#state === 'ended' ? undefined : Buffer.from(bytes.subarray(at))
+    if (at < bytes.length && this.#state !== 'ended') this.#hold(bytes.subarray(at), needed)
   }
 
   #frame(frame: Frame): void {

@@ -63,7 +63,8 @@ export class HeaderDecoder {
     this.#block = empty
     if (this.#changed) this.#last = undefined
     else if (!isTrailer && block.length <= 256 && decoded.problem === undefined)
-      this.#last = { block: Buffer.from(block), decoded }
+      // Lent to every call that begins alike.
+      this.#last = { block: copied(block), decoded: { ...decoded, headers: Object.freeze(decoded.headers) } }
     return decoded
   }
 
@@ -171,4 +172,11 @@ export class HeaderDecoder {
     this.#at += 1
     return byte
   }
+}
+
+/** Memory of its own: a few bytes of the common pool would keep the whole piece of it for as long as the connection lives. */
+function copied(block: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(block.length)
+  block.copy(copy)
+  return copy
 }

@@ -1,8 +1,9 @@
 import type { HeaderMap } from './header-decoder.ts'
 
-/** Who reads what arrives on a stream. Each piece is the reader's own, and counts as taken once `data` returns, unless the stream was paused before. */
+/** Who reads what arrives on a stream. */
 export interface StreamReader {
-  data(chunk: Buffer): void
+  /** Takes a piece, which is the reader's own from now on. Returns how many octets of all pieces the reader still keeps. */
+  data(chunk: Buffer): number
   /** The peer has said all. Called at most once, after the last piece. */
   end(): void
 }
@@ -17,6 +18,8 @@ export interface StreamOwner {
   wantsToSend(stream: Http2Stream): void
   /** The peer may send as much again. */
   taken(stream: Http2Stream, bytes: number): void
+  /** The reader of the stream keeps so many octets. */
+  keeps(stream: Http2Stream, bytes: number): void
   sendReset(stream: Http2Stream, errorCode: number): void
   forget(stream: Http2Stream): void
 }
@@ -42,6 +45,8 @@ export class Http2Stream {
   trailers: Buffer | undefined
   /** Called once when the socket has taken all data so far. */
   taken: (() => void) | undefined
+  /** Octets that its reader keeps. For the connection. */
+  keptBytes = 0
   /** Small data frames so far. For the connection. */
   tinyFrames = 0
   /** Octets that came, against what the request's `content-length` says. */
@@ -181,7 +186,8 @@ export class Http2Stream {
         return
       }
       this.#owner.taken(this, chunk.length)
-      this.#reader.data(chunk)
+      const kept = this.#reader.data(chunk)
+      if (!this.#closed) this.#owner.keeps(this, kept)
     }
   }
 }
