@@ -90,10 +90,10 @@ describe('HPACK (RFC 7541)', () => {
     const decoder = new HeaderDecoder(limits)
     const named = (block: string): HeaderMap => decoder.decode(hex(block)).headers
     // `a: 1` enters the table as 62, is asked for twice, and `b: 2` takes its number.
-    assert.equal(named('40 01 61 01 31')['a'], '1')
-    assert.equal(named('be')['a'], '1')
-    assert.equal(named('be')['a'], '1')
-    assert.equal(named('40 01 62 01 32')['b'], '2')
+    assert.equal(named('40 01 61 01 31').a, '1')
+    assert.equal(named('be').a, '1')
+    assert.equal(named('be').a, '1')
+    assert.equal(named('40 01 62 01 32').b, '2')
     assert.deepEqual({ ...named('be') }, { b: '2' })
     // The table shrinks to nothing: the number means nothing any more.
     assert.deepEqual({ ...named('20') }, {})
