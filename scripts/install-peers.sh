@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs and builds the programs that the tests hold Plastron against: go-spiffe, py-spiffe, java-spiffe, openssl,
+# Installs and builds the programs that the tests hold Plastron against: go-spiffe, py-spiffe, java-spiffe, h2spec, openssl,
 # perl and strace. Idempotent; what is there is kept. Needs a Debian-like system for what is missing (and root or sudo then).
 #   scripts/install-peers.sh            everything
 #   scripts/install-peers.sh --check    says what is missing, installs nothing, exits 1 if anything is
@@ -16,7 +16,7 @@ python3 -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
 
 if [ "${1:-}" = --check ]; then
   [ ${#missing[@]} -eq 0 ] || { echo "missing: ${missing[*]}"; exit 1; }
-  for peer in go-peer py-venv/bin/python java-peer/java-spiffe-peer-0.jar; do
+  for peer in go-peer h2spec py-venv/bin/python java-peer/java-spiffe-peer-0.jar; do
     [ -e "$built/$peer" ] || { echo "not built: $peer"; exit 1; }
   done
   echo "all peers are there"; exit 0
@@ -31,6 +31,9 @@ fi
 echo "go-spiffe: $(go version)"
 (cd go-spiffe && go build -o "$built/go-peer" .)
 (cd ../descriptors && go build -o /dev/null .)
+
+# A conformance suite of HTTP/2.
+(cd h2spec && go build -o "$built/h2spec" github.com/summerwind/h2spec/cmd/h2spec)
 
 echo "py-spiffe: $(python3 --version)"
 [ -x "$built/py-venv/bin/python" ] || python3 -m venv "$built/py-venv"

@@ -22,6 +22,10 @@ function skipUnless(path: string): string | false {
 const go = join(built, 'go-peer')
 const python = join(built, 'py-venv/bin/python')
 const java = join(built, 'java-peer')
+const conformance = join(built, 'h2spec')
+
+/** A conformance suite of HTTP/2, which tries a server. */
+export const http2Conformance = { command: conformance, skip: skipUnless(conformance) }
 
 export const peers: readonly Peer[] = [
   { name: 'go-spiffe', command: go, args: (what, address) => [what, '-socket', address], skip: skipUnless(go) },
