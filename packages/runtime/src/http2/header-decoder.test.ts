@@ -32,7 +32,7 @@ async function blocksOf(requests: readonly Readonly<Record<string, string>>[]): 
   })
 }
 
-const value = fc.string({ unit: fc.constantFrom(...'abcxyzABC019-_/.:=+% ~!'), maxLength: 40 }).map(text => text.trim())
+const value = fc.stringMatching(/^[a-cx-zA-C0-9_/.:=+% ~!-]{0,40}$/).map(text => text.trim())
 const request = fc
   .dictionary(fc.stringMatching(/^x-[a-z0-9]{1,12}$/), value, { maxKeys: 8, noNullPrototype: true })
   .map(headers => ({

@@ -35,7 +35,6 @@ interface LibC {
   readonly pidfdOpen: (number: number, pid: number, flags: number) => number
   readonly poll: (fds: Buffer, count: number, timeoutMs: number) => number
   readonly flock: (fd: number, operation: number) => number
-  readonly socketpair: (domain: number, type: number, protocol: number, fds: Buffer) => number
   readonly socket: (domain: number, type: number, protocol: number) => number
   readonly bind: (fd: number, address: Buffer, length: number) => number
   /** Of glibc only. */
@@ -56,7 +55,6 @@ function libc(): LibC {
     pidfdOpen: self.func('long syscall(long number, int pid, unsigned int flags)'),
     poll: self.func('int poll(void *fds, unsigned long count, int timeout)'),
     flock: self.func('int flock(int fd, int operation)'),
-    socketpair: self.func('int socketpair(int domain, int type, int protocol, void *fds)'),
     socket: self.func('int socket(int domain, int type, int protocol)'),
     bind: self.func('int bind(int fd, void *address, unsigned int length)'),
     mallocTrim: optional(() => self.func('int malloc_trim(unsigned long pad)')),
@@ -180,19 +178,6 @@ export function trimFreeMemory(): void {
 const AF_UNIX = 1
 /** SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK */
 const STREAM_CLOSED_ON_EXEC = 1 | 0o2000000 | 0o4000
-
-/**
- * Two connected sockets inside this process. The caller owns both descriptors.
- *
- * @throws {SystemCallError}
- */
-export function socketPair(): [one: number, other: number] {
-  const { socketpair, errno } = libc()
-  const fds = Buffer.alloc(8)
-  if (socketpair(AF_UNIX, STREAM_CLOSED_ON_EXEC, 0, fds) !== 0) throw new SystemCallError('socketpair', errno())
-  const read = (at: number) => (endianness() === 'LE' ? fds.readInt32LE(at) : fds.readInt32BE(at))
-  return [read(0), read(4)]
-}
 
 /**
  * A new Unix socket at a path where nothing is, not yet listening. The caller owns the descriptor and the file. A socket that Node binds itself
