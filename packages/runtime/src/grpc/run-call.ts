@@ -1,5 +1,5 @@
 import type { DescMethod, Message } from '@bufbuild/protobuf'
-import { ErrorCode } from '../h2c/frames.ts'
+import { ErrorCode } from '../http2/frames.ts'
 import type { HeaderMap } from '../http2/header-decoder.ts'
 import type { Http2Stream } from '../http2/stream.ts'
 import type { Call } from './call.ts'

@@ -9,8 +9,8 @@ import {
   statusOfReset,
   WorkloadApiError,
 } from '@plastron/spiffe/grpc-protocol'
+import type { HeaderField } from '../http2/header-encoder.ts'
 import type { ClientStream, Connection, StreamFailure, StreamListener } from './connection.ts'
-import type { HeaderField } from './hpack.ts'
 
 /** What a call asks. */
 export interface CallRequest {

@@ -12,9 +12,9 @@ import {
   PREFACE,
   ProtocolError,
   uint32,
-} from './frames.ts'
+} from '../http2/frames.ts'
+import { encodeHeaders, type HeaderField } from '../http2/header-encoder.ts'
 import { HeaderBlock, MAX_HEADER_LIST_BYTES } from './header-block.ts'
-import { encodeHeaders, type HeaderField } from './hpack.ts'
 import { DEFAULT_WINDOW_BYTES, MAX_WINDOW_BYTES, SendQueue } from './send-queue.ts'
 import { ownSettings, PeerSettings } from './settings.ts'
 

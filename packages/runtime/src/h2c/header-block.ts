@@ -1,5 +1,7 @@
-import { ErrorCode, ProtocolError } from './frames.ts'
-import { decodeHeaders, type HeaderField, HpackError } from './hpack.ts'
+import { HpackError } from '../http2/block-reader.ts'
+import { ErrorCode, ProtocolError } from '../http2/frames.ts'
+import type { HeaderField } from '../http2/header-encoder.ts'
+import { decodeHeaders } from './hpack.ts'
 
 /** Bound on the headers of one answer, counted as RFC 9113, section 6.5.2 counts them. */
 export const MAX_HEADER_LIST_BYTES = 32 * 1024

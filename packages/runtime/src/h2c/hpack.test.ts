@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { decodeHeaders, encodeHeaders, HpackError, staticFields } from './hpack.ts'
-import { HuffmanError, huffmanDecode } from './huffman.ts'
+import { HpackError } from '../http2/block-reader.ts'
+import { encodeHeaders } from '../http2/header-encoder.ts'
+import { HuffmanError, huffmanDecode } from '../http2/huffman.ts'
+import { staticFields } from '../http2/static-fields.ts'
+import { decodeHeaders } from './hpack.ts'
 
 const limit = 32 * 1024
 const hex = (text: string) => Buffer.from(text.replaceAll(' ', ''), 'hex')

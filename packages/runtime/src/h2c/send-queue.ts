@@ -1,4 +1,4 @@
-import { END_STREAM, ErrorCode, FrameType, frameHead, MAX_FRAME_BYTES, ProtocolError } from './frames.ts'
+import { END_STREAM, ErrorCode, FrameType, frameHead, MAX_FRAME_BYTES, ProtocolError } from '../http2/frames.ts'
 
 /** What may be sent on a stream, and on a connection, before the other side says more. RFC 9113, section 6.9.2. */
 export const DEFAULT_WINDOW_BYTES = 65_535

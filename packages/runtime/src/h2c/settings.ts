@@ -1,4 +1,4 @@
-import { ErrorCode, FrameType, frame, MAX_FRAME_BYTES, ProtocolError } from './frames.ts'
+import { ErrorCode, FrameType, frame, MAX_FRAME_BYTES, ProtocolError } from '../http2/frames.ts'
 import { DEFAULT_WINDOW_BYTES, MAX_WINDOW_BYTES } from './send-queue.ts'
 
 /** Identifiers of settings (RFC 9113, section 6.5.2). */

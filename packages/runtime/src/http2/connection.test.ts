@@ -3,9 +3,9 @@ import { type ClientHttp2Session, type ClientHttp2Stream, connect } from 'node:h
 import { type Duplex, duplexPair } from 'node:stream'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { ACK, END_HEADERS, END_STREAM, FrameParser, FrameType, frame, PADDED, PREFACE, uint32 } from '../h2c/frames.ts'
 import { Http2Connection } from './connection.ts'
 import type { ConnectionLimits } from './connection-limits.ts'
+import { ACK, END_HEADERS, END_STREAM, FrameParser, FrameType, frame, PADDED, PREFACE, uint32 } from './frames.ts'
 import { encodeHeaders } from './header-encoder.ts'
 import type { Http2Stream } from './stream.ts'
 

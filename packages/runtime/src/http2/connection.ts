@@ -1,4 +1,7 @@
 import type { Duplex } from 'node:stream'
+import { HpackError } from './block-reader.ts'
+import { Allowance, type ConnectionLimits, FREE_TINY_FRAMES, TINY_FRAME_BYTES } from './connection-limits.ts'
+import { frameOf, goAwayFrame, numberFrame, settingsFrame } from './frame-writer.ts'
 import {
   ACK,
   contentOf,
@@ -12,11 +15,7 @@ import {
   PREFACE,
   PRIORITY,
   ProtocolError,
-} from '../h2c/frames.ts'
-import { HpackError } from '../h2c/hpack.ts'
-import { HuffmanError } from '../h2c/huffman.ts'
-import { Allowance, type ConnectionLimits, FREE_TINY_FRAMES, TINY_FRAME_BYTES } from './connection-limits.ts'
-import { frameOf, goAwayFrame, numberFrame, settingsFrame } from './frame-writer.ts'
+} from './frames.ts'
 import { type DecodedHeaders, HeaderDecoder, type HeaderMap } from './header-decoder.ts'
 import { Outbox } from './outbox.ts'
 import { Http2Stream, type StreamOwner } from './stream.ts'
@@ -276,8 +275,7 @@ export class Http2Connection implements StreamOwner {
       this.#cut(bytes)
     } catch (error) {
       if (error instanceof ProtocolError) this.fail(error.errorCode, error.message)
-      else if (error instanceof HpackError || error instanceof HuffmanError)
-        this.fail(ErrorCode.COMPRESSION_ERROR, error.message)
+      else if (error instanceof HpackError) this.fail(ErrorCode.COMPRESSION_ERROR, error.message)
       else {
         // A fault of ours that a peer has found must not end the process.
         process.emitWarning(error as Error)

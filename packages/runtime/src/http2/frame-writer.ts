@@ -1,4 +1,4 @@
-import { ACK, END_HEADERS, END_STREAM, FrameType } from '../h2c/frames.ts'
+import { ACK, END_HEADERS, END_STREAM, FrameType } from './frames.ts'
 
 const HEAD_BYTES = 9
 

@@ -1,6 +1,6 @@
-import { HpackError, staticFields } from '../h2c/hpack.ts'
-import { huffmanDecode } from '../h2c/huffman.ts'
+import { BlockReader, HpackError } from './block-reader.ts'
 import { type CheckedField, checkedField } from './checked-field.ts'
+import { staticFields } from './static-fields.ts'
 
 /** What the headers of a stream may be. */
 export interface HeaderLimits {
@@ -23,7 +23,6 @@ export interface DecodedHeaders {
 /** Octets of the table that this side offers by saying nothing about it (RFC 9113, section 6.5.2). */
 const MAX_TABLE_BYTES = 4096
 
-const empty = Buffer.alloc(0)
 const COLON = 0x3a
 const known: readonly CheckedField[] = staticFields.map(([name, value]) => checkedField(name, value))
 
@@ -37,8 +36,6 @@ export class HeaderDecoder {
   readonly #table: CheckedField[] = []
   #tableBytes = 0
   #maxTableBytes = MAX_TABLE_BYTES
-  #block: Buffer = empty
-  #at = 0
   #changed = false
   /** The last block that left the table as it was, and what it said: most calls of a connection begin with the same bytes. */
   #last: { readonly block: Buffer; readonly decoded: DecodedHeaders } | undefined
@@ -56,11 +53,8 @@ export class HeaderDecoder {
    */
   decode(block: Buffer, isTrailer = false): DecodedHeaders {
     if (!isTrailer && this.#last?.block.equals(block) === true) return this.#last.decoded
-    this.#block = block
-    this.#at = 0
     this.#changed = false
-    const decoded = this.#read(isTrailer)
-    this.#block = empty
+    const decoded = this.#read(new BlockReader(block), isTrailer)
     if (this.#changed) this.#last = undefined
     else if (!isTrailer && block.length <= 256 && decoded.problem === undefined)
       // Lent to every call that begins alike.
@@ -68,15 +62,15 @@ export class HeaderDecoder {
     return decoded
   }
 
-  #read(isTrailer: boolean): DecodedHeaders {
+  #read(reader: BlockReader, isTrailer: boolean): DecodedHeaders {
     const headers: Record<string, string> = Object.create(null)
     const { maxHeaderBytes, maxHeaders } = this.#limits
     let bytes = 0
     let count = 0
     let problem: DecodedHeaders['problem']
     let regular = isTrailer
-    while (this.#at < this.#block.length) {
-      const field = this.#field(count === 0)
+    while (!reader.done) {
+      const field = this.#field(reader, count === 0)
       if (field === undefined) continue
       bytes += field.bytes
       count += 1
@@ -95,17 +89,17 @@ export class HeaderDecoder {
   }
 
   /** The next header; undefined for an update of the table's size (section 6.3). */
-  #field(isFirst: boolean): CheckedField | undefined {
-    const byte = this.#block[this.#at] ?? 0
-    if (byte >= 0x80) return this.#indexed(this.#integer(7))
+  #field(reader: BlockReader, isFirst: boolean): CheckedField | undefined {
+    const byte = reader.next
+    if (byte >= 0x80) return this.#indexed(reader.integer(7))
     if (byte >= 0x40) {
-      const field = this.#literal(6)
+      const field = this.#literal(reader, 6)
       this.#add(field)
       return field
     }
-    if (byte < 0x20) return this.#literal(4)
+    if (byte < 0x20) return this.#literal(reader, 4)
     if (!isFirst) throw new HpackError('size of the table changes in the middle of a block')
-    const size = this.#integer(5)
+    const size = reader.integer(5)
     if (size > MAX_TABLE_BYTES) throw new HpackError(`table of ${size} bytes, at most ${MAX_TABLE_BYTES} are offered`)
     this.#maxTableBytes = size
     this.#changed = true
@@ -119,10 +113,10 @@ export class HeaderDecoder {
     return field
   }
 
-  #literal(prefixBits: number): CheckedField {
-    const index = this.#integer(prefixBits)
-    const name = index === 0 ? this.#text() : this.#indexed(index).name
-    return checkedField(name, this.#text())
+  #literal(reader: BlockReader, prefixBits: number): CheckedField {
+    const index = reader.integer(prefixBits)
+    const name = index === 0 ? reader.text() : this.#indexed(index).name
+    return checkedField(name, reader.text())
   }
 
   #add(field: CheckedField): void {
@@ -140,37 +134,6 @@ export class HeaderDecoder {
       if (oldest === undefined) return
       this.#tableBytes -= oldest.bytes
     }
-  }
-
-  #text(): string {
-    const isCompressed = ((this.#block[this.#at] ?? 0) & 0x80) !== 0
-    const length = this.#integer(7)
-    const start = this.#at
-    this.#at += length
-    if (this.#at > this.#block.length) throw new HpackError('text is longer than the block')
-    return isCompressed
-      ? huffmanDecode(this.#block.subarray(start, this.#at))
-      : this.#block.toString('latin1', start, this.#at)
-  }
-
-  #integer(prefixBits: number): number {
-    const mask = 2 ** prefixBits - 1
-    let value = this.#byte() & mask
-    if (value < mask) return value
-    // Four more bytes say any length that a block can have.
-    for (let shift = 0; shift < 28; shift += 7) {
-      const byte = this.#byte()
-      value += (byte & 0x7f) * 2 ** shift
-      if (byte < 0x80) return value
-    }
-    throw new HpackError('number has too many digits')
-  }
-
-  #byte(): number {
-    const byte = this.#block[this.#at]
-    if (byte === undefined) throw new HpackError('block ends in the middle of a header')
-    this.#at += 1
-    return byte
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream'
-import { END_HEADERS, END_STREAM, FrameType, MAX_FRAME_BYTES } from '../h2c/frames.ts'
 import { answerFrames, frameOf, writeHead } from './frame-writer.ts'
+import { END_HEADERS, END_STREAM, FrameType, MAX_FRAME_BYTES } from './frames.ts'
 import type { Http2Stream } from './stream.ts'
 
 const HEAD_BYTES = 9

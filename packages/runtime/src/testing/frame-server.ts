@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
-import { type Frame, FrameParser, PREFACE } from '../h2c/frames.ts'
+import { type Frame, FrameParser, PREFACE } from '../http2/frames.ts'
 import { tempFolder } from './temp-folder.ts'
 
 /** A connection as the server sees it. */

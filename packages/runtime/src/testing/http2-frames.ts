@@ -1,10 +1,9 @@
 import type { Duplex } from 'node:stream'
-import { uint32 } from '../h2c/frames.ts'
+import { uint32 } from '../http2/frames.ts'
 
-export { ACK, END_HEADERS, END_STREAM, FrameType, frame, PREFACE, uint32 } from '../h2c/frames.ts'
-
+export { ACK, END_HEADERS, END_STREAM, FrameType, frame, PREFACE, uint32 } from '../http2/frames.ts'
 /** A header block (RFC 7541) of literals that are not indexed and not compressed. */
-export { encodeHeaders as headerBlock } from '../h2c/hpack.ts'
+export { encodeHeaders as headerBlock } from '../http2/header-encoder.ts'
 
 /** The headers of a gRPC call. */
 export function callHeaders(
