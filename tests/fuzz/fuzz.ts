@@ -43,9 +43,13 @@ export function fuzzInProcess(target: string, options: FuzzOptions): Promise<Fuz
       report = message as FuzzReport
     })
     child.once('error', reject)
-    child.once('exit', (code, signal) => {
-      if (report !== undefined) resolve(report)
-      else reject(new Error(`the process of fuzz target ${target} ended with ${signal ?? code}; seed ${options.seed}`))
+    // The end of a process can be known before its last message was read. Only the end of the channel says that nothing follows.
+    const ended = new Promise<string>(end => child.once('exit', (code, signal) => end(signal ?? String(code))))
+    child.once('disconnect', () => {
+      void ended.then(how => {
+        if (report !== undefined) resolve(report)
+        else reject(new Error(`the process of fuzz target ${target} ended with ${how}; seed ${options.seed}`))
+      })
     })
   })
 }

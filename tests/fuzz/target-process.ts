@@ -4,5 +4,4 @@ import type { FuzzOptions } from './target.ts'
 
 const [target = '', options = '{}'] = process.argv.slice(2)
 const report = await supervise(target, JSON.parse(options) as FuzzOptions)
-process.send?.(report)
-process.disconnect?.()
+process.send?.(report, () => process.disconnect?.())
