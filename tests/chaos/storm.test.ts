@@ -107,7 +107,7 @@ class StormHouse implements AsyncDisposable {
   }
 
   async startServer(offsetMs: number): Promise<void> {
-    const UV_THREADPOOL_SIZE = String(availableParallelism() + 2)
+    const UV_THREADPOOL_SIZE = String(Math.max(2, availableParallelism()))
     this.#server = start('server.ts', [this.#path('server.conf'), String(offsetMs)], { UV_THREADPOOL_SIZE })
     await answerOf(this.#server)
   }

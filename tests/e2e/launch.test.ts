@@ -35,12 +35,12 @@ Promise.all(hashes).then(() => {
 })
 `
 const sources = {
-  'src/probe-main.ts': `
+  src: `
 import { pbkdf2 } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import module_ from 'node:module'
 ${probe}`,
-  'lib/probe-main.js': `
+  lib: `
 const { pbkdf2 } = require('node:crypto')
 const { readdirSync, readFileSync } = require('node:fs')
 const module_ = require('node:module')
@@ -53,6 +53,7 @@ interface House {
   readonly run: (
     user: number | undefined,
     env?: Record<string, string>,
+    program?: string,
   ) => Promise<{ threads: number; cache: string | null; sigusr1: number }>
 }
 
@@ -61,16 +62,18 @@ function house(t: TestContext, built: boolean, above = tmpdir()): House {
   const root = mkdtempSync(join(above, 'plastron-launch-'))
   t.after(() => rmSync(root, { recursive: true }))
   const bin = join(root, 'packages/plastron/bin')
-  const source = built ? 'lib/probe-main.js' : 'src/probe-main.ts'
-  const program = join(root, 'packages/plastron', source)
-  mkdirSync(join(program, '..'), { recursive: true })
+  const kind = built ? 'lib' : 'src'
+  const programs = join(root, 'packages/plastron', kind)
+  mkdirSync(programs, { recursive: true })
   mkdirSync(bin, { recursive: true })
   mkdirSync(join(root, 'home'))
   cpSync(launchers, bin, { recursive: true })
   writeFileSync(join(root, 'package.json'), '{"type":"module"}')
-  writeFileSync(join(program, '../package.json'), `{"type":"${built ? 'commonjs' : 'module'}"}`)
-  writeFileSync(join(bin, 'probe.js'), `require('./launch.js').launch('probe')\n`)
-  writeFileSync(program, sources[source])
+  writeFileSync(join(programs, 'package.json'), `{"type":"${built ? 'commonjs' : 'module'}"}`)
+  for (const name of ['probe', 'server']) {
+    writeFileSync(join(bin, `${name}.js`), `require('./launch.js').launch('${name}')\n`)
+    writeFileSync(join(programs, `${name}-main.${built ? 'js' : 'ts'}`), sources[kind])
+  }
   const own = (path: string): void => {
     if (!isRoot) return
     chownSync(path, nobody, nobody)
@@ -80,9 +83,9 @@ function house(t: TestContext, built: boolean, above = tmpdir()): House {
   return {
     root,
     cache: built ? join(root, 'home/.cache/plastron-compile-cache') : join(root, 'node_modules/.cache/plastron'),
-    run: (user, env = {}) =>
+    run: (user, env = {}, program = 'probe') =>
       new Promise((resolve, reject) => {
-        const child = spawn(process.execPath, [join(bin, 'probe.js')], {
+        const child = spawn(process.execPath, [join(bin, `${program}.js`)], {
           cwd: root,
           env: { HOME: join(root, 'home'), ...env },
           stdio: ['ignore', 'pipe', 'inherit'],
@@ -102,12 +105,18 @@ function house(t: TestContext, built: boolean, above = tmpdir()): House {
 
 const user = isRoot ? nobody : undefined
 
-test('the thread pool has two threads more than there are cores, whatever the environment says, and SIGUSR1 has a handler', async t => {
+test("the thread pool is two threads larger than the cores, the server's as large, whatever the environment says, and SIGUSR1 has a handler", async t => {
   const { run } = house(t, false)
+  const cores = availableParallelism()
   for (const env of [{}, { UV_THREADPOOL_SIZE: '1' }]) {
-    const { threads, sigusr1 } = await run(user, env)
-    assert.equal(threads, availableParallelism() + 2)
-    assert.equal(sigusr1, 1)
+    for (const [program, expected] of [
+      ['probe', cores + 2],
+      ['server', Math.max(2, cores)],
+    ] as const) {
+      const { threads, sigusr1 } = await run(user, env, program)
+      assert.equal(threads, expected, program)
+      assert.equal(sigusr1, 1)
+    }
   }
 })
 
