@@ -168,7 +168,7 @@ export class Http2Connection implements StreamOwner {
   /** Ends it now, with a reason for the peer. */
   fail(errorCode: number, words: string): void {
     if (this.#state === 'ended') return
-    this.#outbox.control(goAwayFrame(this.#lastStreamId, errorCode, words))
+    this.#goAway(errorCode, words)
     this.#end()
   }
 
@@ -229,8 +229,13 @@ export class Http2Connection implements StreamOwner {
 
   #finishLeaving(): void {
     if (this.#state === 'ended') return
-    this.#outbox.control(goAwayFrame(this.#lastStreamId, ErrorCode.NO_ERROR, ''))
+    this.#goAway(ErrorCode.NO_ERROR, '')
     this.#end()
+  }
+
+  /** Says which streams were looked at: those that came after the peer had been told so were not, and it never says more than before. */
+  #goAway(errorCode: number, words: string): void {
+    this.#outbox.control(goAwayFrame(Math.min(this.#lastStreamId, this.#maxStreamId), errorCode, words))
   }
 
   /** Ends the socket after what is to be said, and does not wait for ever until the peer agrees. */
@@ -397,10 +402,11 @@ export class Http2Connection implements StreamOwner {
     stream.receiveWindow -= payload.length
     if (stream.receiveWindow < 0)
       throw new ProtocolError(ErrorCode.FLOW_CONTROL_ERROR, 'more data than the stream allows')
+    const isLast = (flags & END_STREAM) !== 0
+    stream.requestEnded = isLast
     const padding = payload.length - content.length
     if (padding > 0) this.taken(stream, padding)
     stream.receivedBytes += content.length
-    const isLast = (flags & END_STREAM) !== 0
     if (content.length < TINY_FRAME_BYTES && !isLast && ++stream.tinyFrames > FREE_TINY_FRAMES) {
       if (!this.#tinyFrames.take())
         throw new ProtocolError(ErrorCode.ENHANCE_YOUR_CALM, 'data comes in too many tiny frames')
@@ -464,10 +470,11 @@ export class Http2Connection implements StreamOwner {
     const { headers, problem } = this.#decoder.decode(block)
     this.#lastStreamId = streamId
     if (streamId > this.#maxStreamId) {
-      this.#cutOff(streamId)
+      if (!endStream) this.#cutOff(streamId)
       return
     }
     const stream = new Http2Stream(this, streamId, headers, RECEIVE_WINDOW, this.#outbox.initialWindow)
+    stream.requestEnded = endStream
     const refusal = this.#refusal(headers, problem)
     if (refusal !== undefined) {
       this.#fault(stream, refusal)
@@ -498,6 +505,7 @@ export class Http2Connection implements StreamOwner {
       this.#fault(stream, ErrorCode.STREAM_CLOSED)
       return
     }
+    stream.requestEnded = endStream
     if (problem !== undefined || !endStream) {
       this.#fault(stream, ErrorCode.PROTOCOL_ERROR)
       return
@@ -569,9 +577,9 @@ export class Http2Connection implements StreamOwner {
       this.#acknowledge(frameOf(FrameType.PING, ACK, 0, payload))
       return
     }
-    if (this.#leaving && payload.equals(SHUTDOWN_PING)) {
+    if (this.#leaving && this.#maxStreamId === MAX_STREAM_ID && payload.equals(SHUTDOWN_PING)) {
       this.#maxStreamId = this.#lastStreamId
-      this.#outbox.control(goAwayFrame(this.#lastStreamId, ErrorCode.NO_ERROR, ''))
+      this.#goAway(ErrorCode.NO_ERROR, '')
     }
   }
 

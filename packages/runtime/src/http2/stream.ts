@@ -51,11 +51,13 @@ export class Http2Stream {
   tinyFrames = 0
   /** Octets that came, against what the request's `content-length` says. */
   receivedBytes = 0
+  /** The peer has said all, whether it is right or not, read or not. For the connection, which sets it before anything of the last frame is read. */
+  requestEnded = false
   readonly #owner: StreamOwner
   #reader: StreamReader | undefined
   #paused = false
   readonly #unread: Buffer[] = []
-  #requestEnded = false
+  #endArrived = false
   #endTold = false
   #closed = false
 
@@ -70,11 +72,6 @@ export class Http2Stream {
   /** True once nothing can be read or said any more. */
   get closed(): boolean {
     return this.#closed
-  }
-
-  /** True once the peer has said all, read or not. */
-  get requestEnded(): boolean {
-    return this.#requestEnded
   }
 
   /** Hands what arrives to a reader from now on, beginning with what has arrived. */
@@ -141,7 +138,7 @@ export class Http2Stream {
 
   /** For the connection: the last frame of the answer has been written. A peer that still sends is told that nobody reads it (section 8.1). */
   finish(): void {
-    if (!this.#requestEnded) this.#owner.sendReset(this, NO_ERROR)
+    if (!this.requestEnded) this.#owner.sendReset(this, NO_ERROR)
     this.close()
   }
 
@@ -153,7 +150,7 @@ export class Http2Stream {
 
   /** For the connection: the peer has said all. */
   ended(): void {
-    this.#requestEnded = true
+    this.#endArrived = true
     this.#deliver()
   }
 
@@ -179,7 +176,7 @@ export class Http2Stream {
     while (this.#reader !== undefined && !this.#paused) {
       const chunk = this.#unread.shift()
       if (chunk === undefined) {
-        if (this.#requestEnded && !this.#endTold) {
+        if (this.#endArrived && !this.#endTold) {
           this.#endTold = true
           this.#reader.end()
         }
