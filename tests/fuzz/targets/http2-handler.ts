@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict'
+import { encodeHeaders } from '../../../packages/runtime/src/http2/header-encoder.ts'
+import type { Http2Stream } from '../../../packages/runtime/src/http2/stream.ts'
+
+const headers = encodeHeaders([[':status', '200']])
+const trailers = encodeHeaders([['grpc-status', '0']])
+const refusal = encodeHeaders([
+  [':status', '200'],
+  ['grpc-status', '12'],
+])
+/** Needs several frames, and more than the first window if there are two. */
+const large = Buffer.alloc(40_000, 'large')
+const CANCEL = 8
+
+/** What a stream does, by the first letter of its path. */
+const behaviours = [
+  'echo',
+  'pieces',
+  'refuse',
+  'early',
+  'reset',
+  'pause',
+  'large',
+  'silent',
+  'leave',
+  'at once',
+] as const
+type Behaviour = (typeof behaviours)[number]
+
+interface Served {
+  readonly stream: Http2Stream
+  readonly behaviour: Behaviour
+  kept: number
+  hasEnded: boolean
+  closed: number
+}
+
+/** Serves the streams of one connection in all ways that a program may, and looks at what it is told. */
+export class Http2Handler {
+  begun = 0
+  /** Letters of the behaviours that streams had. */
+  readonly seen = new Set<string>()
+  readonly #served: Served[] = []
+  readonly #leave: () => void
+
+  constructor(leave: () => void) {
+    this.#leave = leave
+  }
+
+  begin(stream: Http2Stream): void {
+    this.begun += 1
+    const behaviour = behaviours[(stream.headers[':path'] ?? '').charCodeAt(1) % behaviours.length] ?? 'echo'
+    this.seen.add(behaviour)
+    const served: Served = { stream, behaviour, kept: 0, hasEnded: false, closed: 0 }
+    this.#served.push(served)
+    assert.ok(!stream.closed, 'a stream begins that has ended')
+    stream.onClose = () => {
+      served.closed += 1
+      served.kept = 0
+    }
+    this.#act(served)
+  }
+
+  /** Streams that have not ended. */
+  get open(): Http2Stream[] {
+    return this.#served.filter(({ closed }) => closed === 0).map(({ stream }) => stream)
+  }
+
+  get isPaused(): boolean {
+    return this.#served.some(({ behaviour, closed }) => behaviour === 'pause' && closed === 0)
+  }
+
+  /** Lets streams that are paused read on, up to their next piece. */
+  resume(): void {
+    for (const { behaviour, stream } of this.#served) if (behaviour === 'pause') stream.resume()
+  }
+
+  checkKept(maxBytes: number): void {
+    let bytes = 0
+    for (const { kept } of this.#served) bytes += kept
+    assert.ok(bytes <= maxBytes, `${bytes} bytes of requests are kept`)
+  }
+
+  /** Nothing is owed to a client that has granted all windows. */
+  checkAnswered(): void {
+    for (const { hasEnded, behaviour, stream } of this.#served)
+      if (hasEnded && behaviour !== 'silent') assert.ok(stream.closed, `a stream (${behaviour}) does not end`)
+  }
+
+  checkClosed(): void {
+    for (const { closed, stream } of this.#served)
+      assert.ok(closed === 1 && stream.closed, `a stream was told ${closed} times that it is closed`)
+  }
+
+  #act(served: Served): void {
+    const { stream, behaviour } = served
+    if (behaviour === 'refuse') {
+      stream.refuse(refusal)
+      return
+    }
+    if (behaviour === 'at once') {
+      stream.answer(headers, Buffer.from('at once'), trailers)
+      return
+    }
+    if (behaviour === 'pause') stream.pause()
+    if (behaviour === 'leave') this.#leave()
+    if (behaviour === 'pieces') stream.respond(headers)
+    const pieces: Buffer[] = []
+    let isAnswered = false
+    const answer = (body: Uint8Array) => {
+      if (!isAnswered) stream.answer(headers, body, trailers)
+      isAnswered = true
+    }
+    stream.read({
+      data: piece => {
+        assert.ok(served.closed === 0 && !served.hasEnded && piece.length > 0, 'a piece comes after the end')
+        if (behaviour === 'pieces') stream.write(piece, () => assert.equal(served.closed, 0))
+        else if (behaviour === 'early') answer(piece)
+        else if (behaviour === 'reset') stream.reset(CANCEL)
+        else if (behaviour === 'pause') stream.pause()
+        else pieces.push(piece)
+        served.kept = served.closed > 0 ? 0 : pieces.reduce((bytes, { length }) => bytes + length, 0)
+        return served.kept
+      },
+      end: () => {
+        assert.ok(served.closed === 0 && !served.hasEnded, 'a request ends twice')
+        served.hasEnded = true
+        if (behaviour === 'silent') return
+        if (behaviour === 'pieces') stream.end(trailers)
+        else answer(behaviour === 'large' ? large : Buffer.concat(pieces))
+      },
+    })
+  }
+}
