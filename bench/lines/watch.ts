@@ -83,8 +83,9 @@ export const watchLines: LineGroup = freshLines({
     const before = residentOf(target.serverPid)
     const { agents } = await attestMany(target, effort.count(5_000), 2)
     using watching = await WatchingAgents.open(agents)
-    await settle(effort.seconds(30) * 1000)
-    const cpuPercent = await idleCpuPercent(target, watching, Math.max(5, effort.seconds(60)))
+    // A collection of the whole heap follows the storm of a start a minute or two later; it belongs to the start, and a short window would count it double.
+    await settle(effort.seconds(60) * 1000)
+    const cpuPercent = await idleCpuPercent(target, watching, Math.max(5, effort.seconds(120)))
     const bytesEach = (residentOf(target.serverPid) - before) / watching.size
     await using _changes = await steadyChanges(target, agents)
     const busy = await measurePropagation(target, effort.count(200), ['registered-busy', 'deleted-busy'])

@@ -16,6 +16,8 @@ interface StreamAccount {
   answered: number
   returned: number
   state: 'begun' | 'answering' | 'ended' | 'reset'
+  /** Of the server's RST_STREAM. */
+  resetCode?: number
 }
 
 /**
@@ -165,7 +167,8 @@ export class Http2Account {
       assert.equal(payload.length, 4)
       assert.ok(stream.state !== 'ended' || !stream.endsAtOnce, 'RST_STREAM on a stream that both sides have ended')
       stream.state = 'reset'
-      this.seen.add(`rst ${payload.readUInt32BE(0)}`)
+      stream.resetCode = payload.readUInt32BE(0)
+      this.seen.add(`rst ${stream.resetCode}`)
       return
     }
     assert.notEqual(stream.state, 'ended', 'a frame after END_STREAM')

@@ -10,7 +10,10 @@ const refusal = encodeHeaders([
 ])
 /** Needs several frames, and more than the first window if there are two. */
 const large = Buffer.alloc(40_000, 'large')
+/** Leaves in one piece; five of them are more than the first window. */
+const atOnce = Buffer.alloc(16_000, 'at once')
 const CANCEL = 8
+const ENHANCE_YOUR_CALM = 11
 
 /** What a stream does, by the first letter of its path. */
 const behaviours = [
@@ -32,6 +35,7 @@ interface Served {
   readonly behaviour: Behaviour
   kept: number
   hasEnded: boolean
+  isOver: boolean
   closed: number
 }
 
@@ -41,9 +45,11 @@ export class Http2Handler {
   /** Letters of the behaviours that streams had. */
   readonly seen = new Set<string>()
   readonly #served: Served[] = []
+  readonly #maxKeptBytes: number
   readonly #leave: () => void
 
-  constructor(leave: () => void) {
+  constructor(maxKeptBytes: number, leave: () => void) {
+    this.#maxKeptBytes = maxKeptBytes
     this.#leave = leave
   }
 
@@ -51,7 +57,7 @@ export class Http2Handler {
     this.begun += 1
     const behaviour = behaviours[(stream.headers[':path'] ?? '').charCodeAt(1) % behaviours.length] ?? 'echo'
     this.seen.add(behaviour)
-    const served: Served = { stream, behaviour, kept: 0, hasEnded: false, closed: 0 }
+    const served: Served = { stream, behaviour, kept: 0, hasEnded: false, isOver: false, closed: 0 }
     this.#served.push(served)
     assert.ok(!stream.closed, 'a stream begins that has ended')
     stream.onClose = () => {
@@ -75,16 +81,32 @@ export class Http2Handler {
     for (const { behaviour, stream } of this.#served) if (behaviour === 'pause') stream.resume()
   }
 
-  checkKept(maxBytes: number): void {
+  /** Streams that wait for nothing but room for their answer. */
+  get owed(): Http2Stream[] {
+    return this.#served
+      .filter(({ hasEnded, behaviour, stream }) => hasEnded && behaviour !== 'silent' && !stream.closed)
+      .map(({ stream }) => stream)
+  }
+
+  checkKept(): void {
+    assert.ok(this.#kept <= this.#maxKeptBytes, `${this.#kept} bytes of requests are kept`)
+  }
+
+  /** No stream was calmed down while what was kept was within its bound. */
+  checkCalmed(resetCode: (streamId: number) => number | undefined): void {
+    for (const { stream, isOver } of this.#served)
+      if (resetCode(stream.id) === ENHANCE_YOUR_CALM) assert.ok(isOver, 'a stream was reset although little is kept')
+  }
+
+  get #kept(): number {
     let bytes = 0
     for (const { kept } of this.#served) bytes += kept
-    assert.ok(bytes <= maxBytes, `${bytes} bytes of requests are kept`)
+    return bytes
   }
 
   /** Nothing is owed to a client that has granted all windows. */
   checkAnswered(): void {
-    for (const { hasEnded, behaviour, stream } of this.#served)
-      if (hasEnded && behaviour !== 'silent') assert.ok(stream.closed, `a stream (${behaviour}) does not end`)
+    assert.equal(this.owed.length, 0, 'a stream does not end')
   }
 
   checkClosed(): void {
@@ -99,7 +121,7 @@ export class Http2Handler {
       return
     }
     if (behaviour === 'at once') {
-      stream.answer(headers, Buffer.from('at once'), trailers)
+      stream.answer(headers, atOnce, trailers)
       return
     }
     if (behaviour === 'pause') stream.pause()
@@ -120,6 +142,7 @@ export class Http2Handler {
         else if (behaviour === 'pause') stream.pause()
         else pieces.push(piece)
         served.kept = served.closed > 0 ? 0 : pieces.reduce((bytes, { length }) => bytes + length, 0)
+        served.isOver = this.#kept > this.#maxKeptBytes
         return served.kept
       },
       end: () => {

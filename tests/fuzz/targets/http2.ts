@@ -24,10 +24,11 @@ const limits: ConnectionLimits = {
 const MAX_QUEUED_BYTES = 400 << 10
 const MAX_TURNS = 2000
 const MAX_PIECES = 200
+const MAX_REPEATED_BYTES = 150_000
 
 /**
  * Frames of types that HTTP/2 does not have tell the harness what to do; they are not sent. Where the number of the stream is used, it says how many:
- * bytes in a piece from here on (0: all), milliseconds that pass.
+ * bytes in a piece from here on (0: all), milliseconds that pass, how often the frames since the last step are said again.
  */
 const Step = {
   CUT: 0xf0,
@@ -38,6 +39,7 @@ const Step = {
   RESUME: 0xf5,
   LEAVE: 0xf6,
   END: 0xf7,
+  REPEAT: 0xf8,
 } as const
 const steps = new Set<number>(Object.values(Step))
 
@@ -61,7 +63,7 @@ const request = (streamId: number, flags: number, path: string): WireFrame => ({
 })
 /** Worth inserting. */
 const extra: readonly WireFrame[] = [
-  ...[...steps].map(type => ({ type, flags: 0, streamId: type === Step.CUT ? 5 : 1000, payload: none })),
+  ...[...steps].map(type => ({ type, flags: 0, streamId: type === Step.TIME ? 1000 : 5, payload: none })),
   ...Array.from({ length: 11 }, (_, i) => request(2 * i + 1, i % 2 === 0 ? 5 : 4, `/${String.fromCharCode(100 + i)}`)),
   ...[0, 1, 1000, 65_535, 2 ** 31 - 1].map(value => setting(4, value)),
   ...[1, 1000, 2 ** 30].flatMap(value =>
@@ -106,7 +108,7 @@ export const http2Targets: readonly FuzzTarget[] = [
 /** A client that says what it is told, and a server in the same process. */
 class Conversation {
   readonly account = new Http2Account()
-  readonly handler = new Http2Handler(() => this.#server.leave('leaving'))
+  readonly handler = new Http2Handler(limits.maxKeptBytes, () => this.#server.leave('leaving'))
   isOpen = true
   readonly #near: Duplex
   readonly #far: Duplex
@@ -149,20 +151,29 @@ class Conversation {
   /** Writes the frames of an input in pieces and follows the steps between them. */
   async play(input: Uint8Array): Promise<void> {
     const { frames, rest } = cutFrames(input)
-    let waiting: Buffer[] = []
+    let waiting: WireFrame[] = []
     let pieceBytes = 0
+    let repeatedBytes = 0
     const flush = () => {
-      this.#write(Buffer.concat(waiting), pieceBytes)
-      waiting = []
+      for (const frame of waiting) this.account.said(frame)
+      this.#write(Buffer.concat(waiting.map(frame => joinFrame(frame))), pieceBytes)
+    }
+    const repeat = (times: number) => {
+      const bytes = waiting.reduce((sum, { payload }) => sum + 9 + payload.length, 0)
+      for (let i = 0; i < times && bytes > 0 && repeatedBytes < MAX_REPEATED_BYTES; i += 1) {
+        flush()
+        repeatedBytes += bytes
+      }
     }
     for (const frame of frames) {
       if (!steps.has(frame.type)) {
-        waiting.push(joinFrame(frame))
-        this.account.said(frame)
+        waiting.push(frame)
         continue
       }
       flush()
       const { streamId: count } = frame
+      if (frame.type === Step.REPEAT) repeat(count)
+      waiting = []
       if (frame.type === Step.CUT) pieceBytes = count
       else if (frame.type === Step.TURN) await this.#turn()
       else if (frame.type === Step.DEAF) this.#near.pause()
@@ -170,14 +181,14 @@ class Conversation {
       else if (frame.type === Step.TIME) this.#nowMs += count
       else if (frame.type === Step.RESUME) this.handler.resume()
       else if (frame.type === Step.LEAVE) this.#server.leave('told to')
-      else {
+      else if (frame.type === Step.END) {
         this.#near.end()
         break
       }
     }
     this.#isWhole = rest.length === 0
-    waiting.push(rest)
     flush()
+    this.#write(rest, pieceBytes)
     await this.#quiet()
   }
 
@@ -186,7 +197,7 @@ class Conversation {
     const { account, handler } = this
     this.#near.resume()
     await this.#quiet()
-    account.settle(this.isOpen)
+    this.#checkRest()
     for (let round = 0; round < 10 && this.isOpen && this.#isWhole && account.isBetweenBlocks; round += 1) {
       const grants: WireFrame[] = []
       if (account.room() < 100_000) grants.push({ type: 8, flags: 0, streamId: 0, payload: number(200_000) })
@@ -200,7 +211,7 @@ class Conversation {
       this.#write(Buffer.concat(grants.map(grant => joinFrame(grant))), 0)
       handler.resume()
       await this.#quiet()
-      account.settle(this.isOpen)
+      this.#checkRest()
       if (grants.length === 0 && !handler.isPaused) break
     }
     if (!this.isOpen) {
@@ -233,6 +244,16 @@ class Conversation {
       this.#near.write(bytes.subarray(at, at + size))
   }
 
+  /** Looks at a connection on which nothing moves although the client reads. */
+  #checkRest(): void {
+    const { account, handler, isOpen } = this
+    account.settle(isOpen)
+    handler.checkCalmed(id => account.streams.get(id)?.resetCode)
+    if (!isOpen || account.room() <= 0) return
+    for (const { id } of handler.owed)
+      assert.ok(account.room(account.streams.get(id)) <= 0, 'an answer waits although it has been granted all')
+  }
+
   async #quiet(): Promise<void> {
     let still = 0
     for (let turns = 0; still < 3; turns += 1) {
@@ -244,10 +265,14 @@ class Conversation {
   }
 
   async #turn(): Promise<void> {
+    const { heard, stalledSinceMs } = this.#server
     await new Promise(setImmediate)
-    this.handler.checkKept(limits.maxKeptBytes)
+    this.handler.checkKept()
     assert.ok(this.#server.streamCount <= limits.maxStreams, 'more streams are open than may be')
     assert.ok(this.#far.writableLength <= MAX_QUEUED_BYTES, 'too much is written for a client that does not read')
+    // What comes after the end is read away.
+    if (this.#near.isPaused() && stalledSinceMs !== undefined && !this.#far.writableEnded)
+      assert.equal(this.#server.heard, heard, 'more is read of a client that does not read')
   }
 }
 

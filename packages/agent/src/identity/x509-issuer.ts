@@ -189,11 +189,13 @@ export class X509Issuer {
     this.#options.store.notifyEntries(entries.map(({ id }) => id))
   }
 
+  /** Undefined if some of them have no document yet: the server takes those for as urgent as what ends now. */
   #firstEnd(entries: readonly AgentEntry[]): Date | undefined {
     let first: Date | undefined
     for (const { id } of entries) {
       const end = this.#slots.get(id)?.document?.notAfter
-      if (end !== undefined && (first === undefined || end < first)) first = end
+      if (end === undefined) return undefined
+      if (first === undefined || end < first) first = end
     }
     return first
   }

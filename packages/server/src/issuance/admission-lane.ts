@@ -3,6 +3,8 @@ import type { SigningClaim } from './signing-claim.ts'
 /** Work that waits, and how it is told what becomes of it. */
 export interface WaitingWork {
   readonly claim: SigningClaim
+  /** When the document ends that the work replaces, in seconds since 1970; for a first document when it was asked for. */
+  readonly endsSeconds: number
   admit(): void
   drop(reason: Error): void
 }
@@ -31,12 +33,11 @@ export class Lane {
       this.#callers.set(caller, queue)
     }
     // Before everything that ends no later: of two that end at the same time the first to come is nearer the end of the list.
-    const end = endOf(work)
     let low = 0
     let high = queue.length
     while (low < high) {
       const middle = (low + high) >>> 1
-      if (endOf(queue[middle]!) > end) low = middle + 1
+      if (queue[middle]!.endsSeconds > work.endsSeconds) low = middle + 1
       else high = middle
     }
     queue.splice(low, 0, work)
@@ -66,8 +67,4 @@ export class Lane {
     }
     return before - this.#size
   }
-}
-
-function endOf({ claim }: WaitingWork): number {
-  return claim.documentEndsSeconds ?? Number.POSITIVE_INFINITY
 }

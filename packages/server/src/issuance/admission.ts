@@ -30,7 +30,7 @@ const SWEEP_EVERY_MS = 1000
 /**
  * Admits signing work: a bounded amount at once, the rest waits for its turn. The nearest end of a caller's certificate
  * comes first, by classes; within a class callers take turns, so that none gains by asking for more; work of one caller is
- * ordered by the end of the documents that it replaces. Work whose caller has gone, or whose deadline has passed, is
+ * ordered by the end of the documents that it replaces, a first one by when it was asked for. Work whose caller has gone, or whose deadline has passed, is
  * dropped undone. Nothing waits without a bound.
  */
 export class Admission {
@@ -96,7 +96,7 @@ export class Admission {
       }
     }
     const { promise, resolve, reject } = Promise.withResolvers<void>()
-    lane.add({ claim, admit: resolve, drop: reject })
+    lane.add({ claim, endsSeconds: claim.documentEndsSeconds ?? now / 1000, admit: resolve, drop: reject })
     this.#waiting += 1
     this.#measure()
     return promise

@@ -8,7 +8,7 @@ export interface SigningClaim {
   readonly certificateEndsMs: number | undefined
   /**
    * When the document ends that the work replaces, in seconds since 1970, by the caller's own word: it orders nothing but
-   * work of the same caller. Absent: the caller did not say.
+   * work of the same caller. Absent: it replaces none, or the caller did not say.
    */
   readonly documentEndsSeconds: number | undefined
   /** Why nobody waits for the work any more; undefined as long as somebody does. */
