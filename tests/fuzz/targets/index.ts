@@ -5,6 +5,7 @@ const files: readonly (() => Promise<readonly FuzzTarget[]>)[] = [
   async () => (await import('./pki.ts')).pkiTargets,
   async () => (await import('./spiffe.ts')).spiffeTargets,
   async () => (await import('./api.ts')).apiTargets,
+  async () => (await import('./hpack.ts')).hpackTargets,
   async () => (await import('./http2.ts')).http2Targets,
   async () => (await import('./daemons.ts')).daemonTargets,
   async () => (await import('./programs.ts')).programTargets,
