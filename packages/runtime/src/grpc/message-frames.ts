@@ -1,5 +1,6 @@
 import { promisify } from 'node:util'
 import { gunzip, inflate } from 'node:zlib'
+import { ownPiece } from '../http2/own-piece.ts'
 import { GrpcError } from './grpc-error.ts'
 
 /** One message as it travels: gRPC's "Length-Prefixed-Message". */
@@ -50,7 +51,7 @@ export class FrameReader {
   push(chunk: Buffer, emit: (frame: MessageFrame) => void): void {
     let rest = chunk
     if (this.#held > 0) {
-      this.#chunks.push(chunk)
+      this.#chunks.push(ownPiece(chunk))
       this.#held += chunk.length
       const first = this.#chunks[0]
       const needed = first !== undefined && first.length >= PREFIX_BYTES ? this.#size(first) : PREFIX_BYTES
@@ -62,7 +63,7 @@ export class FrameReader {
     while (rest.length > 0) {
       const size = rest.length < PREFIX_BYTES ? Number.POSITIVE_INFINITY : this.#size(rest)
       if (rest.length < size) {
-        this.#chunks.push(rest)
+        this.#chunks.push(ownPiece(rest))
         this.#held = rest.length
         return
       }

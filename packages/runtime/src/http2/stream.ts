@@ -1,4 +1,5 @@
 import type { HeaderMap } from './header-decoder.ts'
+import { ownPiece } from './own-piece.ts'
 
 /** Who reads what arrives on a stream. */
 export interface StreamReader {
@@ -144,7 +145,7 @@ export class Http2Stream {
 
   /** For the connection: a piece has arrived. */
   arrived(chunk: Buffer): void {
-    this.#unread.push(chunk)
+    this.#unread.push(this.#reader === undefined || this.#paused ? ownPiece(chunk) : chunk)
     this.#deliver()
   }
 
