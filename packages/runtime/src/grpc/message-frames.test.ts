@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { deflateSync, gzipSync } from 'node:zlib'
 import fc from 'fast-check'
-import { FrameReader, framed, inflated, type MessageFrame } from './message-frames.ts'
+import { inflated } from './inflate.ts'
+import { FrameReader, framed, type MessageFrame } from './message-frames.ts'
 import { deadlineOf } from './timeout.ts'
 
 /** Everything a reader makes of these chunks. */
@@ -54,13 +55,18 @@ describe('messages in a stream', () => {
   })
 
   test('compressed ones are inflated within the bound', async () => {
+    const wanted = () => true
     const text = Buffer.from('a'.repeat(1000))
-    assert.deepEqual(await inflated(gzipSync(text), 'gzip', 1000), text)
-    assert.deepEqual(await inflated(deflateSync(text), 'deflate', 1000), text)
-    await assert.rejects(inflated(gzipSync(text), 'gzip', 999), { code: 'RESOURCE_EXHAUSTED' })
-    await assert.rejects(inflated(text, 'gzip', 1000), { code: 'INTERNAL' })
-    await assert.rejects(inflated(text, 'br', 1000), { code: 'UNIMPLEMENTED' })
-    await assert.rejects(inflated(text, undefined, 1000), { code: 'INTERNAL' })
+    assert.deepEqual(await inflated(gzipSync(text), 'gzip', 1000, wanted), text)
+    assert.deepEqual(await inflated(deflateSync(text), 'deflate', 1000, wanted), text)
+    await assert.rejects(inflated(gzipSync(text), 'gzip', 999, wanted), { code: 'RESOURCE_EXHAUSTED' })
+    await assert.rejects(inflated(text, 'gzip', 1000, wanted), { code: 'INTERNAL' })
+    await assert.rejects(inflated(text, 'br', 1000, wanted), { code: 'UNIMPLEMENTED' })
+    await assert.rejects(inflated(text, undefined, 1000, wanted), { code: 'INTERNAL' })
+    await assert.rejects(
+      inflated(gzipSync(text), 'gzip', 1000, () => false),
+      { code: 'CANCELLED' },
+    )
   })
 })
 

@@ -1,5 +1,3 @@
-import { promisify } from 'node:util'
-import { gunzip, inflate } from 'node:zlib'
 import { ownPiece } from '../http2/own-piece.ts'
 import { GrpcError } from './grpc-error.ts'
 
@@ -81,36 +79,5 @@ export class FrameReader {
       throw new GrpcError('RESOURCE_EXHAUSTED', `a message of ${length} bytes is larger than ${this.#maxBytes}`)
     }
     return PREFIX_BYTES + length
-  }
-}
-
-const inflaters = { gzip: promisify(gunzip), deflate: promisify(inflate) } as const
-
-/**
- * The bytes of a compressed message.
- *
- * @param encoding the call's `grpc-encoding`
- * @throws {GrpcError} `UNIMPLEMENTED` for an unknown encoding, `RESOURCE_EXHAUSTED` when it inflates above the bound, `INTERNAL` when it is damaged
- */
-export async function inflated(
-  bytes: Uint8Array,
-  encoding: string | undefined,
-  maxOutputLength: number,
-): Promise<Uint8Array> {
-  if (encoding === undefined || encoding === 'identity')
-    throw new GrpcError('INTERNAL', 'a message says that it is compressed, but the call names no encoding')
-  if (encoding !== 'gzip' && encoding !== 'deflate') {
-    throw new GrpcError(
-      'UNIMPLEMENTED',
-      `messages compressed with ${JSON.stringify(encoding.slice(0, 40))} are not read`,
-    )
-  }
-  try {
-    return await inflaters[encoding](bytes, { maxOutputLength })
-  } catch (cause) {
-    // What zlib throws at its bound; damaged input is an Error.
-    if (cause instanceof RangeError)
-      throw new GrpcError('RESOURCE_EXHAUSTED', `a message inflates to more than ${maxOutputLength} bytes`, { cause })
-    throw new GrpcError('INTERNAL', `a message cannot be inflated with ${encoding}`, { cause })
   }
 }

@@ -2,7 +2,10 @@ import { type DescMessage, fromBinary, type Message } from '@bufbuild/protobuf'
 import type { Http2Stream } from '../http2/stream.ts'
 import type { Call } from './call.ts'
 import { GrpcError } from './grpc-error.ts'
-import { FrameReader, inflated, type MessageFrame } from './message-frames.ts'
+import { inflated } from './inflate.ts'
+import { FrameReader, type MessageFrame } from './message-frames.ts'
+
+const CALLER_GONE = new GrpcError('CANCELLED', 'the caller has gone')
 
 /** How the requests of a call are read. */
 export interface RequestOptions {
@@ -47,7 +50,7 @@ export function readSingle(
     if (only === undefined) return fail(new GrpcError('UNIMPLEMENTED', 'no request where one belongs'))
     settled = true
     if (only.compressed) {
-      void inflated(only.bytes, options.encoding, options.maxBytes)
+      void unpacked(stream, only.bytes, options)
         .then(bytes => decode(options.schema, bytes))
         .then(done, failed)
       return
@@ -63,6 +66,14 @@ export function readSingle(
   stream.read({ data: take, end })
 }
 
+/** A compressed message; what it has grown to counts for its connection like what came. */
+async function unpacked(stream: Http2Stream, packed: Uint8Array, options: RequestOptions): Promise<Uint8Array> {
+  const bytes = await inflated(packed, options.encoding, options.maxBytes, () => !stream.closed)
+  stream.keep(packed.length + bytes.length)
+  if (stream.closed) throw CALLER_GONE
+  return bytes
+}
+
 function decode(schema: DescMessage, bytes: Uint8Array): Message {
   try {
     return fromBinary(schema, bytes)
@@ -74,7 +85,6 @@ function decode(schema: DescMessage, bytes: Uint8Array): Message {
 type Step = IteratorResult<Message, undefined>
 
 const DONE: Step = { done: true, value: undefined }
-const CALLER_GONE = new GrpcError('CANCELLED', 'the caller has gone')
 
 /**
  * The requests of a streaming call, one at a time, read from the socket only as they are asked for. Leaving the loop early leaves the call open for
@@ -152,8 +162,7 @@ export class RequestStream implements AsyncIterable<Message>, AsyncIterator<Mess
   }
 
   async #message({ compressed, bytes }: MessageFrame): Promise<Message> {
-    const { schema, encoding, maxBytes } = this.#options
-    return decode(schema, compressed ? await inflated(bytes, encoding, maxBytes) : bytes)
+    return decode(this.#options.schema, compressed ? await unpacked(this.#stream, bytes, this.#options) : bytes)
   }
 
   #finish(end: { readonly error?: unknown }): void {

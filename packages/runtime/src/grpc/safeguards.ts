@@ -4,7 +4,7 @@ import type { ConnectionLimits } from '../http2/connection-limits.ts'
 export interface Safeguards {
   /** Largest request message in bytes, as sent and as inflated. Default 4 MiB. */
   readonly maxRequestBytes: number
-  /** Octets of the requests of all calls of a connection together, from their first octet to the end of their call. Default 32 MiB. */
+  /** Octets of the requests of all calls of a connection together, from their first octet to the end of their call, inflated. Default 32 MiB. */
   readonly maxKeptBytes: number
   /** Calls open at once on one connection. Further ones are refused. Default 256. */
   readonly maxStreamsPerConnection: number

@@ -91,6 +91,11 @@ export class Http2Stream {
     this.#deliver()
   }
 
+  /** The reader keeps so many octets from now on, though nothing has come: it has unpacked some. */
+  keep(bytes: number): void {
+    if (!this.#closed) this.#owner.keeps(this, bytes)
+  }
+
   /** Sends the answer's headers. */
   respond(block: Buffer): void {
     if (!this.#closed) this.#owner.sendHeaders(this, block, false)
