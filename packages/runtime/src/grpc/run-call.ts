@@ -24,6 +24,8 @@ export interface CallRunner<Context> {
   /** Makes the call and registers it until {@link finish}. */
   open(method: DescMethod, context: Context, init: CallInit): Call
   finish(call: Call): void
+  /** A handler has come to its end, which may be long after its call's: the caller has gone, and it did not look. Once for each {@link open}. */
+  rest(context: Context): void
   readonly intercept: Interceptor
   /** Largest request in bytes. */
   readonly maxRequestBytes: number
@@ -57,7 +59,7 @@ export function streamServer<Context>(
       exchange.end(toStatus(error))
       return
     }
-    const timer = Number.isFinite(deadlineMs) && setTimeout(pass, deadlineMs - Date.now())
+    const timer = Number.isFinite(deadlineMs) && setTimeout(pass, Math.max(1, deadlineMs - Date.now()))
     function pass(): void {
       const reason = new GrpcError('DEADLINE_EXCEEDED', 'the deadline of the call has passed')
       exchange.end(toStatus(reason))
@@ -74,22 +76,31 @@ export function streamServer<Context>(
     const fail = (error: unknown) => exchange.end(toStatus(error))
     const start = (request: Message | undefined, input: unknown) => {
       if (exchange.isOver) return
+      let rest: Promise<unknown> | undefined
+      const left = (ending: Promise<unknown>) => {
+        rest = ending
+      }
       const handle = async (opened: Call): Promise<Uint8Array | undefined> => {
         if (!answersMany) return serialize(await handler(input, opened))
-        await send(exchange, handler(input, opened) as AsyncIterable<unknown>, opened, serialize)
+        await send(exchange, handler(input, opened) as AsyncIterable<unknown>, opened, serialize, left)
         return undefined
+      }
+      const over = () => {
+        call = undefined
+        if (rest === undefined) runner.rest(context)
+        else void rest.finally(() => runner.rest(context))
       }
       const opened = runner.open(method, context, { headers, deadlineMs, request })
       call = opened
       run(runner, opened, handle)
         .then(
           answer => {
-            call = undefined
+            over()
             if (answer === undefined) exchange.end()
             else exchange.answer(answer)
           },
           error => {
-            call = undefined
+            over()
             fail(error)
           },
         )
@@ -133,12 +144,16 @@ async function run<Context, T>(
   }
 }
 
-/** Sends what the handler yields, one message at a time: the next is asked for when the last one has been taken by the socket. */
+/**
+ * Sends what the handler yields, one message at a time: the next is asked for when the last one has been taken by the socket. A handler that still
+ * runs afterwards is `left`, with what settles when it has ended.
+ */
 async function send(
   exchange: Exchange,
   messages: AsyncIterable<unknown>,
   call: Call,
   serialize: (value: unknown) => Uint8Array,
+  left: (ending: Promise<unknown>) => void,
 ): Promise<void> {
   const iterator = messages[Symbol.asyncIterator]()
   let finished = false
@@ -159,6 +174,7 @@ async function send(
     if (call.endReason) throw call.endReason
   } finally {
     // A handler that is still waiting is told, and not waited for: it may ignore the signal.
-    if (!finished) iterator.return?.().catch(() => undefined)
+    const ending = finished ? undefined : iterator.return?.()
+    if (ending !== undefined) left(ending.catch(() => undefined))
   }
 }

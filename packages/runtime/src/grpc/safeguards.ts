@@ -6,7 +6,7 @@ export interface Safeguards {
   readonly maxRequestBytes: number
   /** Octets of the requests of all calls of a connection together, from their first octet to the end of their call, inflated. Default 32 MiB. */
   readonly maxKeptBytes: number
-  /** Calls open at once on one connection. Further ones are refused. Default 256. */
+  /** Calls open at once on one connection, those included whose caller has gone and whose handler has not noticed. Further ones are refused. Default 256. */
   readonly maxStreamsPerConnection: number
   /** Sum of names and values of a call's headers in bytes, and 32 for each of them. Default 64 KiB. */
   readonly maxHeaderBytes: number

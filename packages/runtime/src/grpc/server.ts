@@ -37,6 +37,8 @@ export interface GrpcServerOptions {
 interface Connection {
   readonly peer: Peer
   readonly kept: KeptConnection
+  /** Handlers that run, also for callers who have gone. */
+  running: number
 }
 
 /**
@@ -73,6 +75,9 @@ export class GrpcServer implements AsyncDisposable {
     this.#runner = {
       open: (method, connection, init) => this.#open(method, connection, init),
       finish: call => this.#finish(call),
+      rest: connection => {
+        connection.running -= 1
+      },
       intercept: composeInterceptors(options.interceptors ?? []),
       maxRequestBytes: this.safeguards.maxRequestBytes,
       onUnexpected: (error, call) => {
@@ -106,14 +111,16 @@ export class GrpcServer implements AsyncDisposable {
     let bound: Connection
     const onStream = (stream: Http2Stream) => {
       try {
-        admitStream(stream, this.#methods)?.(stream, bound)
+        // A caller who gives up at once and asks again must not keep more handlers busy than one who waits.
+        if (bound.running >= this.safeguards.maxStreamsPerConnection) stream.reset(ErrorCode.REFUSED_STREAM)
+        else admitStream(stream, this.#methods)?.(stream, bound)
       } catch {
         // What a stream of a peer's can do wrong ends that stream and nothing else.
         stream.reset(ErrorCode.INTERNAL_ERROR)
       }
     }
     const http2 = new Http2Connection(connection, this.#limits, { onStream }, () => this.#clock.monotonic())
-    bound = { peer, kept: this.#keeper.add(connection, http2) }
+    bound = { peer, kept: this.#keeper.add(connection, http2), running: 0 }
     this.#connections.set(connection, http2)
     connection.once('close', () => {
       this.#connections.delete(connection)
@@ -169,7 +176,9 @@ export class GrpcServer implements AsyncDisposable {
     }
   }
 
-  #open(method: DescMethod, { peer, kept }: Connection, init: CallInit): Call {
+  #open(method: DescMethod, connection: Connection, init: CallInit): Call {
+    const { peer, kept } = connection
+    connection.running += 1
     const call = new Call({ path: methodPath(method), method, peer, ...init })
     this.#calls.add(call)
     if (this.#lastingMethods.has(method)) this.#lastingCalls.set(call, kept.hold())
