@@ -22,7 +22,8 @@ const limits: ConnectionLimits = {
 const MAX_QUEUED_BYTES = 400 << 10
 const MAX_TURNS = 2000
 const MAX_PIECES = 200
-const MAX_REPEATED_BYTES = 150_000
+const MAX_REPETITIONS = 500
+const MAX_REPEATED_BYTES = 100_000
 
 /**
  * Frames of types that HTTP/2 does not have tell the harness what to do; they are not sent. Where the number of the stream is used, it says how many:
@@ -98,12 +99,13 @@ export class Conversation {
       for (const frame of waiting) this.account.said(frame)
       this.#write(Buffer.concat(waiting.map(frame => joinFrame(frame))), pieceBytes)
     }
-    const repeat = (times: number) => {
+    const repeat = (asked: number) => {
       const bytes = waiting.reduce((sum, { payload }) => sum + 9 + payload.length, 0)
-      for (let i = 0; i < times && bytes > 0 && repeatedBytes < MAX_REPEATED_BYTES; i += 1) {
-        flush()
-        repeatedBytes += bytes
-      }
+      const times = Math.min(asked, MAX_REPETITIONS, Math.floor((MAX_REPEATED_BYTES - repeatedBytes) / bytes))
+      if (bytes === 0 || times <= 0) return
+      repeatedBytes += times * bytes
+      waiting = Array.from({ length: times }, () => waiting).flat()
+      flush()
     }
     for (const frame of frames) {
       if (!steps.has(frame.type)) {
