@@ -191,7 +191,7 @@ export class Outbox {
     const socket = this.#socket
     const ready = this.#ready
     if (ready.length === 0 || socket.destroyed || socket.writableEnded) {
-      this.#tell()
+      if (this.#blockedSinceMs === undefined) this.#tell()
       return
     }
     this.#ready = []
