@@ -51,6 +51,9 @@ export class GrpcError extends Error {
 /** What is said to a caller about an error that nobody foresaw: nothing about it. */
 export const INTERNAL_MESSAGE = 'internal error'
 
+/** Characters of a message that travel: it is part of the trailers, of which some clients take no more than 64 KiB before they give up the connection. */
+const MAX_MESSAGE_CHARACTERS = 2000
+
 /** A status on its way to a caller. */
 export interface StatusToSend {
   readonly code: number
@@ -67,10 +70,14 @@ export interface StatusToSend {
 export function toStatus(error: unknown): StatusToSend {
   if (!(error instanceof GrpcError)) return { code: grpcCodes.INTERNAL, details: INTERNAL_MESSAGE }
   // Percent-encoding throws on half of a surrogate pair.
-  const message = error.message.toWellFormed()
+  const message = shortened(error.message).toWellFormed()
   if (error.details.length === 0) return { code: error.number, details: message }
   const status = create(rpc.StatusSchema, { code: error.number, message, details: [...error.details] })
   return { code: error.number, details: message, statusDetails: toBinary(rpc.StatusSchema, status) }
+}
+
+function shortened(message: string): string {
+  return message.length <= MAX_MESSAGE_CHARACTERS ? message : `${message.slice(0, MAX_MESSAGE_CHARACTERS - 1)}…`
 }
 
 /** The error that a client's call ends with, from the status that arrived. */
