@@ -4,6 +4,8 @@ import { GrpcError } from './grpc-error.ts'
 
 /** Messages that are inflated at a time, in the whole process: each takes memory that its caller did not have to send. */
 const MAX_AT_ONCE = 2
+/** Those that may wait: their callers may have gone. */
+const MAX_WAITING = 1024
 
 let running = 0
 /** Those that wait, the oldest first. */
@@ -16,7 +18,7 @@ const inflaters = { gzip: promisify(gunzip), deflate: promisify(inflate) } as co
  * @param encoding the call's `grpc-encoding`
  * @param isWanted looked at when its turn has come
  * @throws {GrpcError} `UNIMPLEMENTED` for an unknown encoding, `RESOURCE_EXHAUSTED` when it inflates above the bound, `INTERNAL` when it is damaged,
- * `CANCELLED` when it is not wanted any more
+ * `CANCELLED` when it is not wanted any more, `UNAVAILABLE` when too many wait
  */
 export async function inflated(
   bytes: Uint8Array,
@@ -32,6 +34,7 @@ export async function inflated(
       `messages compressed with ${JSON.stringify(encoding.slice(0, 40))} are not read`,
     )
   }
+  if (waiting.length >= MAX_WAITING) throw new GrpcError('UNAVAILABLE', 'too many compressed messages come at once')
   if (running < MAX_AT_ONCE) running += 1
   // Whoever has ended gives its place to the next.
   else await new Promise<void>(resolve => waiting.push(resolve))

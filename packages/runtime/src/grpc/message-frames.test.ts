@@ -68,6 +68,16 @@ describe('messages in a stream', () => {
       { code: 'CANCELLED' },
     )
   })
+
+  test('compressed ones wait their turn, and not too many of them', async () => {
+    const packed = gzipSync('a')
+    const all = Array.from({ length: 1100 }, () => inflated(packed, 'gzip', 10, () => true))
+    const outcomes = await Promise.allSettled(all)
+    const refused = outcomes.filter(({ status }) => status === 'rejected')
+    assert.equal(refused.length, 1100 - 1024 - 2)
+    assert.ok(refused.every(one => one.status === 'rejected' && one.reason.code === 'UNAVAILABLE'))
+    assert.equal((await inflated(packed, 'gzip', 10, () => true)).length, 1)
+  })
 })
 
 test('a timeout in every unit, weeks as none, and what is no timeout', () => {
