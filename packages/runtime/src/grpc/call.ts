@@ -1,6 +1,7 @@
 import type { DescMethod, Message } from '@bufbuild/protobuf'
 import type { HeaderMap } from '../http2/header-decoder.ts'
 import type { Peer } from '../listeners/peer.ts'
+import { decodeRequest } from './decode-request.ts'
 import { GrpcError } from './grpc-error.ts'
 
 /** Names a value that one interceptor leaves in a call for others, and its type. */
@@ -24,8 +25,8 @@ export class Call {
   readonly method: DescMethod
   /** Who calls: bound to the connection when it was accepted. */
   readonly peer: Peer
-  /** The request of a unary or server-streaming call. Absent where requests are a stream. */
-  readonly request: Message | undefined
+  #request: Message | undefined
+  #encodedRequest: Uint8Array | undefined
   readonly #headers: HeaderMap
   readonly #deadlineMs: number
   #values: Map<CallKey<unknown>, unknown> | undefined
@@ -38,16 +39,32 @@ export class Call {
     path: string
     method: DescMethod
     peer: Peer
-    request: Message | undefined
+    request?: Message | undefined
+    encodedRequest?: Uint8Array | undefined
     headers: HeaderMap
     deadlineMs: number
   }) {
     this.path = init.path
     this.method = init.method
     this.peer = init.peer
-    this.request = init.request
+    this.#request = init.request
+    this.#encodedRequest = init.encodedRequest
     this.#headers = init.headers
     this.#deadlineMs = init.deadlineMs
+  }
+
+  /**
+   * The request of a unary or server-streaming call. Absent where requests are a stream. Decoded when it is asked for first, so that a stranger's
+   * large request costs nothing before a stage has refused him.
+   *
+   * @throws {GrpcError} `INTERNAL` for one that cannot be decoded
+   */
+  get request(): Message | undefined {
+    if (this.#encodedRequest !== undefined) {
+      this.#request = decodeRequest(this.method.input, this.#encodedRequest)
+      this.#encodedRequest = undefined
+    }
+    return this.#request
   }
 
   /**

@@ -1,6 +1,7 @@
-import { type DescMessage, fromBinary, type Message } from '@bufbuild/protobuf'
+import type { DescMessage, Message } from '@bufbuild/protobuf'
 import type { Http2Stream } from '../http2/stream.ts'
 import type { Call } from './call.ts'
+import { decodeRequest } from './decode-request.ts'
 import { GrpcError } from './grpc-error.ts'
 import { inflated } from './inflate.ts'
 import { FrameReader, type MessageFrame } from './message-frames.ts'
@@ -16,12 +17,12 @@ export interface RequestOptions {
 }
 
 /**
- * Reads the one request of a call. Calls exactly one of the two, once the caller has said that nothing follows, or that it is not to be read.
+ * Reads the one request of a call, which is not decoded. Calls exactly one of the two, once the caller has said that nothing follows, or that it is not to be read.
  */
 export function readSingle(
   stream: Http2Stream,
   options: RequestOptions,
-  done: (request: Message) => void,
+  done: (request: Uint8Array) => void,
   failed: (error: unknown) => void,
 ): void {
   const frames = new FrameReader(options.maxBytes)
@@ -50,18 +51,10 @@ export function readSingle(
     if (only === undefined) return fail(new GrpcError('UNIMPLEMENTED', 'no request where one belongs'))
     settled = true
     if (only.compressed) {
-      void unpacked(stream, only.bytes, options)
-        .then(bytes => decode(options.schema, bytes))
-        .then(done, failed)
+      void unpacked(stream, only.bytes, options).then(done, failed)
       return
     }
-    let request: Message
-    try {
-      request = decode(options.schema, only.bytes)
-    } catch (error) {
-      return failed(error)
-    }
-    done(request)
+    done(only.bytes)
   }
   stream.read({ data: take, end })
 }
@@ -72,14 +65,6 @@ async function unpacked(stream: Http2Stream, packed: Uint8Array, options: Reques
   stream.keep(packed.length + bytes.length)
   if (stream.closed) throw CALLER_GONE
   return bytes
-}
-
-function decode(schema: DescMessage, bytes: Uint8Array): Message {
-  try {
-    return fromBinary(schema, bytes)
-  } catch (cause) {
-    throw new GrpcError('INTERNAL', `the request is not a ${schema.typeName}`, { cause })
-  }
 }
 
 type Step = IteratorResult<Message, undefined>
@@ -162,7 +147,7 @@ export class RequestStream implements AsyncIterable<Message>, AsyncIterator<Mess
   }
 
   async #message({ compressed, bytes }: MessageFrame): Promise<Message> {
-    return decode(this.#options.schema, compressed ? await unpacked(this.#stream, bytes, this.#options) : bytes)
+    return decodeRequest(this.#options.schema, compressed ? await unpacked(this.#stream, bytes, this.#options) : bytes)
   }
 
   #finish(end: { readonly error?: unknown }): void {

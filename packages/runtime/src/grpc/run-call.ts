@@ -1,4 +1,4 @@
-import type { DescMethod, Message } from '@bufbuild/protobuf'
+import type { DescMethod } from '@bufbuild/protobuf'
 import { ErrorCode } from '../http2/frames.ts'
 import type { HeaderMap } from '../http2/header-decoder.ts'
 import type { Http2Stream } from '../http2/stream.ts'
@@ -15,8 +15,8 @@ export interface CallInit {
   readonly headers: HeaderMap
   /** Wall time in milliseconds; infinite for none. */
   readonly deadlineMs: number
-  /** Absent where requests are a stream. */
-  readonly request: Message | undefined
+  /** The request, not decoded. Absent where requests are a stream. */
+  readonly encodedRequest: Uint8Array | undefined
 }
 
 /** What a server gives to the handlers of its methods. `Context` is what it knows about the connection. */
@@ -74,13 +74,14 @@ export function streamServer<Context>(
     }
 
     const fail = (error: unknown) => exchange.end(toStatus(error))
-    const start = (request: Message | undefined, input: unknown) => {
+    const start = (encodedRequest: Uint8Array | undefined) => {
       if (exchange.isOver) return
       let rest: Promise<unknown> | undefined
       const left = (ending: Promise<unknown>) => {
         rest = ending
       }
       const handle = async (opened: Call): Promise<Uint8Array | undefined> => {
+        const input = requests ?? opened.request
         if (!answersMany) return serialize(await handler(input, opened))
         await send(exchange, handler(input, opened) as AsyncIterable<unknown>, opened, serialize, left)
         return undefined
@@ -90,7 +91,7 @@ export function streamServer<Context>(
         if (rest === undefined) runner.rest(context)
         else void rest.finally(() => runner.rest(context))
       }
-      const opened = runner.open(method, context, { headers, deadlineMs, request })
+      const opened = runner.open(method, context, { headers, deadlineMs, encodedRequest })
       call = opened
       run(runner, opened, handle)
         .then(
@@ -115,8 +116,8 @@ export function streamServer<Context>(
     }
     if (asksMany) {
       requests = new RequestStream(stream, options, () => call)
-      start(undefined, requests)
-    } else readSingle(stream, options, request => start(request, request), fail)
+      start(undefined)
+    } else readSingle(stream, options, start, fail)
   }
 }
 
