@@ -28,7 +28,7 @@ test('an error whose text is too long for the headers of an answer is shortened,
   const path = join(folder.path, 's')
   const options = { path, mode: 0o700, folderMode: 0o700, lock: { held: true } }
   await using _ = await listenUnix({ ...options, onConnection: (socket, peer) => server.accept(socket, peer) })
-  await using channel = connectUnix(path)
+  using channel = connectUnix(path)
   const client = channel.client(bundleV1.Bundle)
   const other = client.countBundles({})
   await assert.rejects(client.getBundle({}), (error: unknown) => {
