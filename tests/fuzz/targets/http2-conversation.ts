@@ -49,7 +49,11 @@ export const number = (value: number): Buffer =>
 /** A client that says what it is told, and a server in the same process. */
 export class Conversation {
   readonly account = new Http2Account()
-  readonly handler = new Http2Handler(limits.maxKeptBytes, () => this.#server.leave('leaving'))
+  readonly handler = new Http2Handler(
+    limits.maxKeptBytes,
+    () => this.#server.leave('leaving'),
+    () => this.#far.writableNeedDrain,
+  )
   isOpen = true
   readonly #near: Duplex
   readonly #far: Duplex
