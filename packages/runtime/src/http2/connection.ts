@@ -1,6 +1,8 @@
 import type { Duplex } from 'node:stream'
 import { HpackError } from './block-reader.ts'
 import { Allowance, type ConnectionLimits, FREE_TINY_FRAMES, TINY_FRAME_BYTES } from './connection-limits.ts'
+import { checkFrame, checkPriority } from './frame-check.ts'
+import { FrameCutter } from './frame-cutter.ts'
 import { frameOf, goAwayFrame, numberFrame, settingsFrame } from './frame-writer.ts'
 import {
   ACK,
@@ -11,9 +13,6 @@ import {
   type Frame,
   FrameType,
   MAX_FRAME_BYTES,
-  PADDED,
-  PREFACE,
-  PRIORITY,
   ProtocolError,
 } from './frames.ts'
 import { type DecodedHeaders, HeaderDecoder, type HeaderMap } from './header-decoder.ts'
@@ -31,8 +30,6 @@ const MAX_WINDOW = 2 ** 31 - 1
 const MAX_STREAM_ID = 2 ** 31 - 1
 /** What a peer may send before it is allowed more: this side leaves the default (section 6.9.2). */
 const RECEIVE_WINDOW = 65_535
-/** Settings in one frame: there are six in the standard. */
-const MAX_SETTINGS = 32
 /** Answers to SETTINGS and PING that one piece of at most 64 KiB may ask for: no peer in its senses has more than a few under way. */
 const MAX_ACKNOWLEDGEMENTS = 100
 /** Ended streams of which something may still be on its way. */
@@ -72,17 +69,14 @@ export class Http2Connection implements StreamOwner {
   readonly #events: ConnectionEvents
   readonly #decoder: HeaderDecoder
   readonly #outbox: Outbox
+  readonly #cutter = new FrameCutter(frame => this.#frame(frame))
   readonly #streams = new Map<number, Http2Stream>()
   readonly #resets: Allowance
   readonly #tinyFrames: Allowance
   /** Streams that this side ended while the peer was still sending, the oldest first. */
   readonly #cutShort = new Set<number>()
-  /** Pieces of a frame that is not whole. */
-  readonly #held: Buffer[] = []
-  #heldBytes = 0
-  #neededBytes = 0
   #unfinished: Unfinished | undefined
-  #state: 'preface' | 'settings' | 'open' | 'ended' = 'preface'
+  #state: 'settings' | 'open' | 'ended' = 'settings'
   #lastStreamId = 0
   /** Streams above this number begin after a GOAWAY was heard. */
   #maxStreamId = MAX_STREAM_ID
@@ -242,6 +236,7 @@ export class Http2Connection implements StreamOwner {
   #end(): void {
     if (this.#state === 'ended') return
     this.#state = 'ended'
+    this.#cutter.stop()
     this.#closeStreams()
     const socket = this.#socket
     let timer = setTimeout(() => socket.destroy(), MAX_FLUSH_MS)
@@ -255,6 +250,7 @@ export class Http2Connection implements StreamOwner {
 
   #closed(): void {
     this.#state = 'ended'
+    this.#cutter.stop()
     this.#outbox.drop()
     this.#closeStreams()
   }
@@ -267,17 +263,8 @@ export class Http2Connection implements StreamOwner {
     this.#heard += 1
     this.#acknowledgements = 0
     if (this.#state === 'ended') return
-    let bytes = chunk
-    if (this.#heldBytes > 0) {
-      this.#held.push(chunk)
-      this.#heldBytes += chunk.length
-      if (this.#heldBytes < this.#neededBytes) return
-      bytes = Buffer.concat(this.#held, this.#heldBytes)
-      this.#held.length = 0
-      this.#heldBytes = 0
-    }
     try {
-      this.#cut(bytes)
+      this.#cutter.push(chunk)
     } catch (error) {
       if (error instanceof ProtocolError) this.fail(error.errorCode, error.message)
       else if (error instanceof HpackError) this.fail(ErrorCode.COMPRESSION_ERROR, error.message)
@@ -289,48 +276,6 @@ export class Http2Connection implements StreamOwner {
     }
   }
 
-  /** Keeps what does not make a frame yet, until there is as much as the frame needs. */
-  #hold(rest: Buffer, neededBytes: number): void {
-    // Copied, so that a few bytes do not keep what came with them.
-    this.#held.push(Buffer.from(rest))
-    this.#heldBytes = rest.length
-    this.#neededBytes = neededBytes
-  }
-
-  #cut(bytes: Buffer): void {
-    let at = 0
-    if (this.#state === 'preface') {
-      const length = Math.min(bytes.length, PREFACE.length)
-      if (!bytes.subarray(0, length).equals(PREFACE.subarray(0, length)))
-        throw new ProtocolError(ErrorCode.PROTOCOL_ERROR, 'this is not HTTP/2')
-      if (length < PREFACE.length) {
-        this.#hold(bytes, PREFACE.length)
-        return
-      }
-      at = length
-      this.#state = 'settings'
-    }
-    let needed = HEAD_BYTES
-    while (bytes.length - at >= HEAD_BYTES && this.#state !== 'ended') {
-      const length = bytes.readUIntBE(at, 3)
-      if (length > MAX_FRAME_BYTES)
-        throw new ProtocolError(ErrorCode.FRAME_SIZE_ERROR, `frame of ${length} bytes, at most ${MAX_FRAME_BYTES}`)
-      const end = at + HEAD_BYTES + length
-      if (end > bytes.length) {
-        needed = HEAD_BYTES + length
-        break
-      }
-      this.#frame({
-        type: bytes.readUInt8(at + 3),
-        flags: bytes.readUInt8(at + 4),
-        streamId: bytes.readUInt32BE(at + 5) & 0x7fff_ffff,
-        payload: bytes.subarray(at + HEAD_BYTES, end),
-      })
-      at = end
-    }
-    if (at < bytes.length && this.#state !== 'ended') this.#hold(bytes.subarray(at), needed)
-  }
-
   #frame(frame: Frame): void {
     const { type, flags, streamId, payload } = frame
     if (this.#unfinished !== undefined && type !== FrameType.CONTINUATION)
@@ -340,6 +285,7 @@ export class Http2Connection implements StreamOwner {
         throw new ProtocolError(ErrorCode.PROTOCOL_ERROR, 'the first frame is not SETTINGS')
       this.#state = 'open'
     }
+    checkFrame(frame)
     switch (type) {
       case FrameType.DATA:
         this.#data(frame)
@@ -351,7 +297,7 @@ export class Http2Connection implements StreamOwner {
         this.#continuation(frame)
         return
       case FrameType.RST_STREAM:
-        this.#reset(streamId, payload)
+        this.#reset(streamId)
         return
       case FrameType.SETTINGS:
         this.#settings(frame)
@@ -363,25 +309,15 @@ export class Http2Connection implements StreamOwner {
         this.#windowUpdate(streamId, payload)
         return
       case FrameType.GOAWAY:
-        if (streamId !== 0) throw onStream('GOAWAY')
-        if (payload.length < 8) throw wrongSize('GOAWAY')
         // The peer begins nothing new; what runs ends as it would.
         this.leave('')
         return
-      case FrameType.PRIORITY:
-        if (streamId === 0) throw onNoStream('PRIORITY')
-        if (payload.length !== 5) throw wrongSize('PRIORITY')
-        refuseOwnParent(streamId, payload.readUInt32BE(0))
-        return
-      case FrameType.PUSH_PROMISE:
-        throw new ProtocolError(ErrorCode.PROTOCOL_ERROR, 'only servers promise')
     }
-    // Frames of other types are ignored (section 5.5).
+    // Priorities are not looked at, and frames of other types are ignored (section 5.5).
   }
 
   #data(frame: Frame): void {
     const { flags, streamId, payload } = frame
-    if (streamId === 0) throw onNoStream('DATA')
     this.#refuseIdle(streamId, 'DATA')
     this.#receiveWindow -= payload.length
     if (this.#receiveWindow < 0)
@@ -436,10 +372,8 @@ export class Http2Connection implements StreamOwner {
 
   #headers(frame: Frame): void {
     const { flags, streamId } = frame
-    if (streamId === 0) throw onNoStream('HEADERS')
-    if (streamId % 2 === 0) throw new ProtocolError(ErrorCode.PROTOCOL_ERROR, 'streams of clients have odd numbers')
     const block = contentOf(frame)
-    if ((flags & PRIORITY) !== 0) refuseOwnParent(streamId, frame.payload.readUInt32BE((flags & PADDED) === 0 ? 0 : 1))
+    checkPriority(frame)
     const endStream = (flags & END_STREAM) !== 0
     if ((flags & END_HEADERS) !== 0) {
       this.#block(streamId, block, endStream)
@@ -519,9 +453,7 @@ export class Http2Connection implements StreamOwner {
     if (isLast) this.#cutShort.delete(streamId)
   }
 
-  #reset(streamId: number, payload: Buffer): void {
-    if (streamId === 0) throw onNoStream('RST_STREAM')
-    if (payload.length !== 4) throw wrongSize('RST_STREAM')
+  #reset(streamId: number): void {
     this.#refuseIdle(streamId, 'RST_STREAM')
     this.#chargeReset()
     this.#cutShort.delete(streamId)
@@ -538,14 +470,8 @@ export class Http2Connection implements StreamOwner {
     if (!this.#resets.take()) throw new ProtocolError(ErrorCode.ENHANCE_YOUR_CALM, 'too many streams end by force')
   }
 
-  #settings({ flags, streamId, payload }: Frame): void {
-    if (streamId !== 0) throw onStream('SETTINGS')
-    if ((flags & ACK) !== 0) {
-      if (payload.length > 0) throw wrongSize('SETTINGS')
-      return
-    }
-    if (payload.length % 6 !== 0) throw wrongSize('SETTINGS')
-    if (payload.length > MAX_SETTINGS * 6) throw new ProtocolError(ErrorCode.ENHANCE_YOUR_CALM, 'too many settings')
+  #settings({ flags, payload }: Frame): void {
+    if ((flags & ACK) !== 0) return
     for (let at = 0; at < payload.length; at += 6) this.#setting(payload.readUInt16BE(at), payload.readUInt32BE(at + 2))
     this.#acknowledge(settingsFrame('ack'))
   }
@@ -570,9 +496,7 @@ export class Http2Connection implements StreamOwner {
     // Of the others, none limits what this side sends: it compresses no headers, makes no long frames and promises nothing.
   }
 
-  #ping({ flags, streamId, payload }: Frame): void {
-    if (streamId !== 0) throw onStream('PING')
-    if (payload.length !== 8) throw wrongSize('PING')
+  #ping({ flags, payload }: Frame): void {
     if ((flags & ACK) === 0) {
       this.#acknowledge(frameOf(FrameType.PING, ACK, 0, payload))
       return
@@ -590,7 +514,6 @@ export class Http2Connection implements StreamOwner {
   }
 
   #windowUpdate(streamId: number, payload: Buffer): void {
-    if (payload.length !== 4) throw wrongSize('WINDOW_UPDATE')
     const increment = payload.readUInt32BE(0) & 0x7fff_ffff
     if (streamId === 0) {
       if (increment === 0) throw new ProtocolError(ErrorCode.PROTOCOL_ERROR, 'a window that grows by nothing')
@@ -618,28 +541,10 @@ export class Http2Connection implements StreamOwner {
   }
 }
 
-/** Priorities are not looked at, but none may be its own (RFC 7540, section 5.3.1). */
-function refuseOwnParent(streamId: number, parent: number): void {
-  if ((parent & 0x7fff_ffff) === streamId)
-    throw new ProtocolError(ErrorCode.PROTOCOL_ERROR, `stream ${streamId} depends on itself`)
-}
-
 /** RFC 9113, section 8.3.1. */
 function isRequest(headers: HeaderMap): boolean {
   const path = headers[':path']
   return headers[':method'] !== undefined && headers[':scheme'] !== undefined && path !== undefined && path !== ''
-}
-
-function onStream(what: string): ProtocolError {
-  return new ProtocolError(ErrorCode.PROTOCOL_ERROR, `${what} belongs to no stream`)
-}
-
-function onNoStream(what: string): ProtocolError {
-  return new ProtocolError(ErrorCode.PROTOCOL_ERROR, `${what} belongs to a stream`)
-}
-
-function wrongSize(what: string): ProtocolError {
-  return new ProtocolError(ErrorCode.FRAME_SIZE_ERROR, `${what} has the wrong size`)
 }
 
 function tooWide(): ProtocolError {
