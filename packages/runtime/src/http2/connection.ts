@@ -38,6 +38,7 @@ const MAX_CUT_SHORT = 4096
 const MAX_FLUSH_MS = 30_000
 /** How long it may then take to close its half. */
 const LINGER_MS = 1000
+const TOO_MANY_FORCED = 'too many streams end by force'
 const SHUTDOWN_PING = Buffer.from('goodbye!')
 
 const Setting = {
@@ -210,7 +211,7 @@ export class Http2Connection implements StreamOwner {
   keeps(stream: Http2Stream, bytes: number): void {
     this.#keptBytes += bytes - stream.keptBytes
     stream.keptBytes = bytes
-    if (this.#keptBytes > this.#limits.maxKeptBytes) stream.reset(ErrorCode.ENHANCE_YOUR_CALM)
+    if (this.#keptBytes > this.#limits.maxKeptBytes) this.#force(stream)
   }
 
   forget(stream: Http2Stream): void {
@@ -460,6 +461,12 @@ export class Http2Connection implements StreamOwner {
     this.#streams.get(streamId)?.close()
   }
 
+  /** Ends a stream that takes too much, also between two frames. */
+  #force(stream: Http2Stream): void {
+    stream.reset(ErrorCode.ENHANCE_YOUR_CALM)
+    if (!this.#resets.take()) this.fail(ErrorCode.ENHANCE_YOUR_CALM, TOO_MANY_FORCED)
+  }
+
   /** A stream that its peer made impossible: only the stream ends, but not for ever for nothing. */
   #fault(stream: Http2Stream, errorCode: number): void {
     stream.reset(errorCode)
@@ -467,7 +474,7 @@ export class Http2Connection implements StreamOwner {
   }
 
   #chargeReset(): void {
-    if (!this.#resets.take()) throw new ProtocolError(ErrorCode.ENHANCE_YOUR_CALM, 'too many streams end by force')
+    if (!this.#resets.take()) throw new ProtocolError(ErrorCode.ENHANCE_YOUR_CALM, TOO_MANY_FORCED)
   }
 
   #settings({ flags, payload }: Frame): void {
