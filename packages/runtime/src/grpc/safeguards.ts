@@ -12,7 +12,7 @@ export interface Safeguards {
   readonly maxHeaderBytes: number
   /** Number of a call's headers. Default 128. */
   readonly maxHeaders: number
-  /** Octets of answers that may wait for one peer to read them; while there are more, it gets no new calls. Default 32 MiB. */
+  /** Octets of answers that may wait for one peer to read them; while there are more, it gets no new calls and no further answers. Default 32 MiB. */
   readonly maxUnsentBytes: number
   /** Streams that a peer may reset in a burst before its connection ends. Default 1,000. */
   readonly streamResetBurst: number

@@ -6,7 +6,7 @@ export interface ConnectionLimits extends HeaderLimits {
   readonly maxStreams: number
   /** Octets of requests that may be kept for all streams together; a stream that would be more is reset. */
   readonly maxKeptBytes: number
-  /** Octets of answers that may wait for the peer to read them; while there are more, new streams are refused. */
+  /** Octets of answers that may wait for the peer to read them; while there are more, new streams are refused, and those with a further answer reset. */
   readonly maxUnsentBytes: number
   /** Streams that the peer may make end by force, by a reset of its own or a fault that calls for one of ours, in a burst and per second after it. */
   readonly streamResetBurst: number

@@ -178,7 +178,9 @@ export class Http2Connection implements StreamOwner {
   }
 
   wantsToSend(stream: Http2Stream): void {
-    this.#outbox.add(stream)
+    // What was asked for before there was too much is not kept either: the calls of a connection are many.
+    if (!this.#outbox.has(stream) && this.#outbox.unsentBytes > this.#limits.maxUnsentBytes) this.#force(stream)
+    else this.#outbox.add(stream)
   }
 
   taken(stream: Http2Stream, bytes: number): void {

@@ -3,7 +3,7 @@ import { duplexPair } from 'node:stream'
 import { test } from 'node:test'
 import { Http2Connection } from './connection.ts'
 import type { ConnectionLimits } from './connection-limits.ts'
-import { END_HEADERS, ErrorCode, FrameParser, FrameType, frame, PREFACE } from './frames.ts'
+import { END_HEADERS, END_STREAM, ErrorCode, FrameParser, FrameType, frame, PREFACE, uint32 } from './frames.ts'
 import { encodeHeaders } from './header-encoder.ts'
 import type { Http2Stream } from './stream.ts'
 
@@ -58,4 +58,21 @@ test('streams that are reset because their requests are kept are among those tha
   })
   assert.equal(begun, limits.streamResetBurst + 1)
   assert.deepEqual(frames.at(-1), { type: FrameType.GOAWAY, streamId: 0, code: ErrorCode.ENHANCE_YOUR_CALM })
+})
+
+test('answers that the peer does not read are kept up to a bound and one more', async () => {
+  const noWindow = frame(FrameType.SETTINGS, 0, 0, Buffer.concat([Buffer.of(0, 4), uint32(0)]))
+  const calls = [1, 3, 5, 7].map(id => frame(FrameType.HEADERS, END_HEADERS | END_STREAM, id, request))
+  const begun: Http2Stream[] = []
+  const { frames, streamCount } = await said([noWindow, ...calls], stream => {
+    begun.push(stream)
+    // All have begun before the first has an answer.
+    if (begun.length === 4) for (const one of begun) one.answer(request, Buffer.alloc(6000), request)
+  })
+  assert.equal(streamCount, 2)
+  const resets = frames.filter(({ type }) => type === FrameType.RST_STREAM)
+  assert.deepEqual(resets, [
+    { type: FrameType.RST_STREAM, streamId: 5, code: ErrorCode.ENHANCE_YOUR_CALM },
+    { type: FrameType.RST_STREAM, streamId: 7, code: ErrorCode.ENHANCE_YOUR_CALM },
+  ])
 })

@@ -97,6 +97,11 @@ export class Outbox {
     this.schedule()
   }
 
+  /** Whether the stream waits. */
+  has(stream: Http2Stream): boolean {
+    return this.#waiting.has(stream)
+  }
+
   remove(stream: Http2Stream): void {
     this.#waiting.delete(stream)
   }
