@@ -50,9 +50,9 @@ export const number = (value: number): Buffer =>
 export class Conversation {
   readonly account = new Http2Account()
   readonly handler = new Http2Handler(
-    limits.maxKeptBytes,
+    limits,
     () => this.#server.leave('leaving'),
-    () => this.#far.writableNeedDrain,
+    () => this.#far,
   )
   isOpen = true
   readonly #near: Duplex

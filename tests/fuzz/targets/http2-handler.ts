@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import type { Duplex } from 'node:stream'
+import type { ConnectionLimits } from '../../../packages/runtime/src/http2/connection-limits.ts'
 import { encodeHeaders } from '../../../packages/runtime/src/http2/header-encoder.ts'
 import type { Http2Stream } from '../../../packages/runtime/src/http2/stream.ts'
 
@@ -35,6 +37,7 @@ interface Served {
   readonly behaviour: Behaviour
   kept: number
   hasEnded: boolean
+  /** It kept too much, or had something to say when too much waited already. */
   isOver: boolean
   closed: number
 }
@@ -45,19 +48,19 @@ export class Http2Handler {
   /** Letters of the behaviours that streams had. */
   readonly seen = new Set<string>()
   readonly #served: Served[] = []
-  readonly #maxKeptBytes: number
+  readonly #limits: ConnectionLimits
   readonly #leave: () => void
-  readonly #isFull: () => boolean
+  readonly #socket: () => Duplex
   #wasMisled = false
 
   /**
    * @param leave makes the server leave
-   * @param isFull whether the socket has no room
+   * @param socket what the server writes to
    */
-  constructor(maxKeptBytes: number, leave: () => void, isFull: () => boolean) {
-    this.#maxKeptBytes = maxKeptBytes
+  constructor(limits: ConnectionLimits, leave: () => void, socket: () => Duplex) {
+    this.#limits = limits
     this.#leave = leave
-    this.#isFull = isFull
+    this.#socket = socket
   }
 
   begin(stream: Http2Stream): void {
@@ -97,13 +100,22 @@ export class Http2Handler {
 
   checkKept(): void {
     assert.ok(!this.#wasMisled, 'a stream was told to write on that has ended, or whose socket is full')
-    assert.ok(this.#kept <= this.#maxKeptBytes, `${this.#kept} bytes of requests are kept`)
+    assert.ok(this.#kept <= this.#limits.maxKeptBytes, `${this.#kept} bytes of requests are kept`)
   }
 
-  /** No stream was calmed down while what was kept was within its bound. */
+  /** No stream was calmed down while what was kept, and what waited, was within its bound. */
   checkCalmed(resetCode: (streamId: number) => number | undefined): void {
     for (const { stream, isOver } of this.#served)
-      if (resetCode(stream.id) === ENHANCE_YOUR_CALM) assert.ok(isOver, 'a stream was reset although little is kept')
+      if (resetCode(stream.id) === ENHANCE_YOUR_CALM)
+        assert.ok(isOver, 'a stream was reset although little is kept and little waits')
+  }
+
+  /** Notes that a stream has something to say now. */
+  #says(served: Served): void {
+    let waiting = this.#socket().writableLength
+    for (const { stream } of this.#served)
+      if (stream !== served.stream) for (const { length } of stream.outgoing) waiting += length
+    if (waiting > this.#limits.maxUnsentBytes) served.isOver = true
   }
 
   get #kept(): number {
@@ -129,6 +141,7 @@ export class Http2Handler {
       return
     }
     if (behaviour === 'at once') {
+      this.#says(served)
       stream.answer(headers, atOnce, trailers)
       return
     }
@@ -138,28 +151,31 @@ export class Http2Handler {
     const pieces: Buffer[] = []
     let isAnswered = false
     const answer = (body: Uint8Array) => {
+      this.#says(served)
       if (!isAnswered) stream.answer(headers, body, trailers)
       isAnswered = true
     }
     stream.read({
       data: piece => {
         assert.ok(served.closed === 0 && !served.hasEnded && piece.length > 0, 'a piece comes after the end')
+        if (behaviour === 'pieces') this.#says(served)
         if (behaviour === 'pieces')
           stream.write(piece, () => {
-            if (served.closed > 0 || this.#isFull()) this.#wasMisled = true
+            if (served.closed > 0 || this.#socket().writableNeedDrain) this.#wasMisled = true
           })
         else if (behaviour === 'early') answer(piece)
         else if (behaviour === 'reset') stream.reset(CANCEL)
         else if (behaviour === 'pause') stream.pause()
         else pieces.push(piece)
         served.kept = served.closed > 0 ? 0 : pieces.reduce((bytes, { length }) => bytes + length, 0)
-        served.isOver = this.#kept > this.#maxKeptBytes
+        if (this.#kept > this.#limits.maxKeptBytes) served.isOver = true
         return served.kept
       },
       end: () => {
         assert.ok(served.closed === 0 && !served.hasEnded, 'a request ends twice')
         served.hasEnded = true
         if (behaviour === 'silent') return
+        this.#says(served)
         if (behaviour === 'pieces') stream.end(trailers)
         else answer(behaviour === 'large' ? large : Buffer.concat(pieces))
       },
