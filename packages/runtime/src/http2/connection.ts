@@ -80,7 +80,7 @@ export class Http2Connection implements StreamOwner {
   #state: 'settings' | 'open' | 'ended' = 'settings'
   #lastStreamId = 0
   /** Streams above this number begin after a GOAWAY was heard. */
-  #maxStreamId = MAX_STREAM_ID
+  #maxStreamId = Number.POSITIVE_INFINITY
   #leaving = false
   #receiveWindow = RECEIVE_WINDOW
   #unreturned = 0
@@ -510,7 +510,7 @@ export class Http2Connection implements StreamOwner {
       this.#acknowledge(frameOf(FrameType.PING, ACK, 0, payload))
       return
     }
-    if (this.#leaving && this.#maxStreamId === MAX_STREAM_ID && payload.equals(SHUTDOWN_PING)) {
+    if (this.#leaving && this.#maxStreamId === Number.POSITIVE_INFINITY && payload.equals(SHUTDOWN_PING)) {
       this.#maxStreamId = this.#lastStreamId
       this.#goAway(ErrorCode.NO_ERROR, '')
     }

@@ -3,7 +3,7 @@ import { duplexPair } from 'node:stream'
 import { test } from 'node:test'
 import { Http2Connection } from './connection.ts'
 import type { ConnectionLimits } from './connection-limits.ts'
-import { END_HEADERS, END_STREAM, ErrorCode, FrameParser, FrameType, frame, PREFACE, uint32 } from './frames.ts'
+import { ACK, END_HEADERS, END_STREAM, ErrorCode, FrameParser, FrameType, frame, PREFACE, uint32 } from './frames.ts'
 import { encodeHeaders } from './header-encoder.ts'
 import type { Http2Stream } from './stream.ts'
 
@@ -75,4 +75,24 @@ test('answers that the peer does not read are kept up to a bound and one more', 
     { type: FrameType.RST_STREAM, streamId: 5, code: ErrorCode.ENHANCE_YOUR_CALM },
     { type: FrameType.RST_STREAM, streamId: 7, code: ErrorCode.ENHANCE_YOUR_CALM },
   ])
+})
+
+test('a whole request that is refused at once is not reset besides', async () => {
+  const whole = frame(FrameType.HEADERS, END_HEADERS | END_STREAM, 1, request)
+  const { frames } = await said([whole], stream => stream.refuse(request))
+  assert.deepEqual(
+    frames.map(({ type }) => type),
+    [FrameType.SETTINGS, FrameType.SETTINGS, FrameType.HEADERS],
+  )
+})
+
+test('a goodbye is said once however often the peer answers the first, also with the last stream that there can be', async () => {
+  const last = frame(FrameType.HEADERS, END_HEADERS, 2 ** 31 - 1, request)
+  const goAway = frame(FrameType.GOAWAY, 0, 0, Buffer.alloc(8))
+  const answers = Array.from({ length: 20 }, () => frame(FrameType.PING, ACK, 0, Buffer.from('goodbye!')))
+  const { frames, streamCount } = await said([last, goAway, ...answers], stream =>
+    stream.read({ data: () => 0, end: () => undefined }),
+  )
+  assert.equal(streamCount, 1)
+  assert.equal(frames.filter(({ type }) => type === FrameType.GOAWAY).length, 2)
 })
