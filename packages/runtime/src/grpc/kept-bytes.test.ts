@@ -33,7 +33,10 @@ test('a message in small pieces does not hold what came with each of them', () =
   const reader = new FrameReader(1 << 20)
   const message = Buffer.from(Array.from({ length: 5000 }, (_, i) => i % 251))
   pushPieces(framed(message), 64, reader, got)
-  assert.deepEqual(got.map(bytes => Buffer.from(bytes)), [message])
+  assert.deepEqual(
+    got.map(bytes => Buffer.from(bytes)),
+    [message],
+  )
 })
 
 test('what compressed requests grow to counts for their connection', async () => {
