@@ -24,14 +24,8 @@ export function connectServer(
 ): Promise<GrpcConnection> {
   return new Promise((resolve, reject) => {
     anonymous ??= createSecureContext()
-    const socket = connectTls({
-      host,
-      port,
-      ALPNProtocols: ['h2'],
-      rejectUnauthorized: false,
-      noDelay: true,
-      secureContext: secureContext ?? anonymous,
-    })
+    const options = { host, port, ALPNProtocols: ['h2'], rejectUnauthorized: false, noDelay: true }
+    const socket = connectTls({ ...options, secureContext: secureContext ?? anonymous })
     socket.once('error', reject)
     socket.once('secureConnect', () => {
       socket.off('error', reject)

@@ -1,5 +1,5 @@
 import { health, reflectionV1, reflectionV1alpha, workload } from '@plastron/api'
-import { GrpcServer, healthService, type Logger, type Metrics, reflectionServices } from '@plastron/runtime'
+import { callerKey, GrpcServer, healthService, type Logger, type Metrics, reflectionServices } from '@plastron/runtime'
 import { reasonOf } from '../agent-error.ts'
 import type { AgentConfig } from '../config/agent-config.ts'
 import type { JwtIssuer } from '../identity/jwt-issuer.ts'
@@ -40,6 +40,8 @@ export function publicServer(options: PublicServerOptions): GrpcServer {
     safeguards: SAFEGUARDS,
     onUnexpectedError: (error, call) =>
       log.error('A call failed for a reason of ours', { method: call.path, error: reasonOf(error) }),
+    onRefused: peer =>
+      log.warn('A caller has too many connections; another one was closed', { caller: callerKey(peer) }),
   })
   if (config.workloadApiEnabled) {
     server.add(workload.SpiffeWorkloadAPI, {

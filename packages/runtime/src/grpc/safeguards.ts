@@ -6,6 +6,13 @@ export interface Safeguards {
   readonly maxRequestBytes: number
   /** Octets of the requests of all calls of a connection together, from their first octet to the end of their call, inflated. Default 32 MiB. */
   readonly maxKeptBytes: number
+  /**
+   * The same for all connections together, without the first 16 KiB of each: one caller (a local user, an identity or an address) may keep at most as
+   * much as is left for others. Default 256 MiB.
+   */
+  readonly maxKeptBytesInAll: number
+  /** Connections open at once; one caller may have at most as many as are left for others, so the first half of them. Default 16,384. */
+  readonly maxConnections: number
   /** Calls open at once on one connection, those included whose caller has gone and whose handler has not noticed. Further ones are refused. Default 256. */
   readonly maxStreamsPerConnection: number
   /** Sum of names and values of a call's headers in bytes, and 32 for each of them. Default 64 KiB. */
@@ -37,6 +44,8 @@ export interface Safeguards {
 export const defaultSafeguards: Safeguards = {
   maxRequestBytes: 4 << 20,
   maxKeptBytes: 32 << 20,
+  maxKeptBytesInAll: 256 << 20,
+  maxConnections: 16_384,
   maxStreamsPerConnection: 256,
   maxHeaderBytes: 64 << 10,
   maxHeaders: 128,

@@ -8,13 +8,18 @@ import { ErrorCode } from '../http2/frames.ts'
 import type { Http2Stream } from '../http2/stream.ts'
 import type { Peer } from '../listeners/peer.ts'
 import { Call } from './call.ts'
+import { callerKey } from './caller-key.ts'
 import { ConnectionKeeper, type KeptConnection } from './connection-keeper.ts'
+import { FairShares } from './fair-shares.ts'
 import { admitStream } from './gate.ts'
 import { GrpcError } from './grpc-error.ts'
 import { composeInterceptors, type Interceptor } from './interceptor.ts'
 import { type CallInit, type CallRunner, type ServeStream, streamServer } from './run-call.ts'
 import { connectionLimits, defaultSafeguards, type Safeguards } from './safeguards.ts'
 import { type Handlers, methodPath } from './service.ts'
+
+/** Who opens too many connections opens many: one message in this time says it. */
+const QUIET_MS = 60_000
 
 /** Options of a {@link GrpcServer}. */
 export interface GrpcServerOptions {
@@ -31,6 +36,8 @@ export interface GrpcServerOptions {
   readonly clock?: Clock | undefined
   /** Told about every error of a handler that is not a {@link GrpcError}: a fault of ours, which the caller hears nothing about. */
   readonly onUnexpectedError?: ((error: unknown, call: Call) => void) | undefined
+  /** Told about a caller whose connection was closed at once because it has too many ({@link Safeguards.maxConnections}); at most once a minute. */
+  readonly onRefused?: ((peer: Peer) => void) | undefined
 }
 
 /** A connection and who is behind it. */
@@ -58,6 +65,10 @@ export class GrpcServer implements AsyncDisposable {
   readonly #keeper: ConnectionKeeper
   readonly #limits: ConnectionLimits
   readonly #clock: Clock
+  readonly #connectionShares: FairShares
+  readonly #keptShares: FairShares
+  readonly #onRefused: ((peer: Peer) => void) | undefined
+  #quietUntilMs = Number.NEGATIVE_INFINITY
   readonly #lastingMethods: ReadonlySet<DescMethod>
   /** How to say that a lasting call has ended. */
   readonly #lastingCalls = new Map<Call, () => void>()
@@ -69,6 +80,9 @@ export class GrpcServer implements AsyncDisposable {
     this.safeguards = { ...defaultSafeguards, ...options.safeguards }
     this.#limits = connectionLimits(this.safeguards)
     this.#clock = options.clock ?? systemClock
+    this.#connectionShares = new FairShares(this.safeguards.maxConnections)
+    this.#keptShares = new FairShares(this.safeguards.maxKeptBytesInAll)
+    this.#onRefused = options.onRefused
     this.#lastingMethods = new Set(options.lastingMethods)
     const maxSilenceMs = this.#lastingMethods.size > 0 ? this.safeguards.maxSilenceMs : undefined
     this.#keeper = new ConnectionKeeper({ ...this.safeguards, maxSilenceMs }, this.#clock)
@@ -108,6 +122,13 @@ export class GrpcServer implements AsyncDisposable {
       connection.destroy()
       return
     }
+    const caller = callerKey(peer)
+    if (!this.#connectionShares.take(caller, 1)) {
+      connection.destroy()
+      this.#tellOfRefused(peer)
+      return
+    }
+    const mayKeep = (change: number) => this.#keptShares.take(caller, change)
     let bound: Connection
     const onStream = (stream: Http2Stream) => {
       try {
@@ -119,13 +140,21 @@ export class GrpcServer implements AsyncDisposable {
         stream.reset(ErrorCode.INTERNAL_ERROR)
       }
     }
-    const http2 = new Http2Connection(connection, this.#limits, { onStream }, () => this.#clock.monotonic())
+    const http2 = new Http2Connection(connection, this.#limits, { onStream, mayKeep }, () => this.#clock.monotonic())
     bound = { peer, kept: this.#keeper.add(connection, http2), running: 0 }
     this.#connections.set(connection, http2)
     connection.once('close', () => {
       this.#connections.delete(connection)
+      this.#connectionShares.take(caller, -1)
       if (this.#connections.size === 0) this.#drained?.()
     })
+  }
+
+  #tellOfRefused(peer: Peer): void {
+    const now = this.#clock.monotonic()
+    if (now < this.#quietUntilMs) return
+    this.#quietUntilMs = now + QUIET_MS
+    this.#onRefused?.(peer)
   }
 
   /** Connections open now. */

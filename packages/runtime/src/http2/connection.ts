@@ -23,6 +23,11 @@ import { Http2Stream, type StreamOwner } from './stream.ts'
 export interface ConnectionEvents {
   /** A request has begun. It must be given a reader, refused or reset before this returns. */
   onStream(stream: Http2Stream): void
+  /**
+   * Asked for each change of the octets of requests that the connection keeps above the first {@link FREE_KEPT_BYTES}: less than 0 gives some back.
+   * If it says no to more, the stream that wants them is reset. Default: always yes.
+   */
+  mayKeep?(change: number): boolean
 }
 
 const HEAD_BYTES = 9
@@ -38,6 +43,8 @@ const MAX_CUT_SHORT = 4096
 const MAX_FLUSH_MS = 30_000
 /** How long it may then take to close its half. */
 const LINGER_MS = 1000
+/** What a connection may keep without asking: most requests are smaller. */
+const FREE_KEPT_BYTES = 16 << 10
 const TOO_MANY_FORCED = 'too many streams end by force'
 const SHUTDOWN_PING = Buffer.from('goodbye!')
 
@@ -87,6 +94,8 @@ export class Http2Connection implements StreamOwner {
   #heard = 0
   /** Octets of requests that readers keep. */
   #keptBytes = 0
+  /** Of these, octets that are accounted for together with other connections. */
+  #accounted = 0
   /** Of SETTINGS and PING, in what was read at once. */
   #acknowledgements = 0
 
@@ -213,13 +222,23 @@ export class Http2Connection implements StreamOwner {
   keeps(stream: Http2Stream, bytes: number): void {
     this.#keptBytes += bytes - stream.keptBytes
     stream.keptBytes = bytes
-    if (this.#keptBytes > this.#limits.maxKeptBytes) this.#force(stream)
+    if (this.#keptBytes > this.#limits.maxKeptBytes || !this.#account()) this.#force(stream)
+  }
+
+  /** Settles with whoever watches over all connections; false if there is no room for what this one keeps. */
+  #account(): boolean {
+    const due = Math.max(0, this.#keptBytes - FREE_KEPT_BYTES)
+    const change = due - this.#accounted
+    if (change !== 0 && this.#events.mayKeep?.(change) === false) return false
+    this.#accounted = due
+    return true
   }
 
   forget(stream: Http2Stream): void {
     this.#streams.delete(stream.id)
     this.#keptBytes -= stream.keptBytes
     stream.keptBytes = 0
+    this.#account()
     this.#outbox.remove(stream)
     if (this.#leaving && this.#streams.size === 0) this.#finishLeaving()
   }

@@ -12,14 +12,13 @@ import {
   trustdomainV1,
 } from '@plastron/api'
 import {
-  addressKey,
   type Clock,
+  callerKey,
   GrpcError,
   type Interceptor,
   methodPath,
   RateLimitError,
   RateLimiter,
-  type TlsPeer,
 } from '@plastron/runtime'
 
 /** Which limits are on; the keys of the configuration's `ratelimit` block. */
@@ -95,11 +94,6 @@ function limits(options: RateLimitOptions): ReadonlyMap<string, MethodLimit | un
   limit(bundleV1.Bundle.method.publishWITAuthority, publishing, one, allPublishing)
   limit(agentV1.Agent.method.postStatus, limiter(10), one, limiter(ALL_CALLERS_PER_SECOND))
   return table
-}
-
-/** What counts as one caller: who proved an identity is that identity, wherever it calls from; anybody else its address. */
-function callerKey({ identity, address }: TlsPeer): string {
-  return identity === undefined ? addressKey(address) : identity.spiffeId.toString()
 }
 
 /**

@@ -4,12 +4,14 @@ import {
   AddressSet,
   type Call,
   type Clock,
+  callerKey,
   GrpcServer,
   type Interceptor,
   type ListenerError,
   type Logger,
   listenTls,
   listenUnix,
+  type Peer,
   type TlsListener,
   type VerifiedIdentity,
 } from '@plastron/runtime'
@@ -57,7 +59,9 @@ export class Endpoints implements AsyncDisposable {
   static async open(options: EndpointsOptions): Promise<Endpoints> {
     const onUnexpectedError = (error: unknown, call: Call) =>
       options.log.error('A call failed for a reason of ours', { method: call.path, error })
-    const common = { interceptors: options.stages, onUnexpectedError }
+    const onRefused = (peer: Peer) =>
+      options.log.warn('A caller has too many connections; another one was closed', { caller: callerKey(peer) })
+    const common = { interceptors: options.stages, onUnexpectedError, onRefused }
     const tcp = new GrpcServer({
       ...common,
       safeguards: { maxConnectionAgeMs },

@@ -1,4 +1,4 @@
-import { addressKey, type Call, GrpcError } from '@plastron/runtime'
+import { type Call, callerKey, GrpcError } from '@plastron/runtime'
 
 /** Who asks for signing work, and how much time is left: what the work is ordered by. */
 export interface SigningClaim {
@@ -22,9 +22,8 @@ export const DOCUMENT_END_HEADER = 'plastron-expires-at'
 export function claimOf(call: Call): SigningClaim {
   const { peer } = call
   const identity = peer.kind === 'tls' ? peer.identity : undefined
-  const caller = peer.kind === 'unix' ? `uid ${peer.uid}` : (identity?.spiffeId.toString() ?? addressKey(peer.address))
   return {
-    caller,
+    caller: callerKey(peer),
     certificateEndsMs: identity?.notAfter.getTime(),
     documentEndsSeconds: seconds(call.header(DOCUMENT_END_HEADER)[0]),
     endReason: nowMs => {
