@@ -5,6 +5,7 @@ import type { ConfigNotice } from '../config/section-reader.ts'
 import { trimFreeMemory } from '../listeners/linux-process.ts'
 import { openLogger, type RootLogger } from '../logging/root-logger.ts'
 import { inspectorProblem } from './inspector.ts'
+import { lowerPoolPriority } from './pool-priority.ts'
 import { handleSignals } from './signals.ts'
 import { onceCalm, releaseStartMemory } from './start-memory.ts'
 import { tightenUmask } from './umask.ts'
@@ -63,6 +64,7 @@ export async function runDaemon({ name, stopWhenStdinCloses, configure }: RunDae
     {
       await using daemon = await settings.start(log, signals.stop)
       if (signals.stop.aborted) resolve()
+      await lowerPoolPriority()
       await using _settling = releaseOnceCalm()
       await Promise.race([stopped, daemon.ended])
     }
