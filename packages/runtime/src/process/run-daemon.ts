@@ -61,10 +61,10 @@ export async function runDaemon({ name, stopWhenStdinCloses, configure }: RunDae
   const { promise: stopped, resolve } = Promise.withResolvers<void>()
   signals.stop.addEventListener('abort', () => resolve(), { once: true })
   try {
+    await lowerPoolPriority()
     {
       await using daemon = await settings.start(log, signals.stop)
       if (signals.stop.aborted) resolve()
-      await lowerPoolPriority()
       await using _settling = releaseOnceCalm()
       await Promise.race([stopped, daemon.ended])
     }
