@@ -20,12 +20,13 @@ export interface BenchOptions {
   readonly svg: string | undefined
 }
 
-/** @throws Error when a word or flag is not known. */
-export function parseOptions(args: readonly string[]): BenchOptions {
+/** Undefined where help is asked for. @throws Error when a word or flag is not known. */
+export function parseOptions(args: readonly string[]): BenchOptions | undefined {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
     options: {
+      help: { type: 'boolean', short: 'h' },
       json: { type: 'string' },
       svg: { type: 'string' },
       runs: { type: 'string' },
@@ -34,14 +35,20 @@ export function parseOptions(args: readonly string[]): BenchOptions {
       'against-spire': { type: 'string' },
       'server-socket': { type: 'string' },
       'server-pid': { type: 'string' },
-      'server-port': { type: 'string', default: '8081' },
+      'server-port': { type: 'string' },
       'agent-socket': { type: 'string' },
       'agent-pid': { type: 'string' },
       'trust-domain': { type: 'string', default: 'example.org' },
     },
   })
+  if (values.help) return undefined
   const [command, lines, quick] = readWords(positionals)
-  const number = (text: string | undefined) => (text === undefined ? undefined : Number(text))
+  const count = (flag: 'runs' | 'server-pid' | 'server-port' | 'agent-pid') => {
+    const number = numberOf(flag, values[flag])
+    if (number !== undefined && !(Number.isInteger(number) && number > 0))
+      throw new Error(`--${flag} must be a whole number greater than 0, not ${values[flag]}`)
+    return number
+  }
   const serverSocket = values['server-socket']
   const running: Target | undefined =
     serverSocket === undefined
@@ -50,18 +57,18 @@ export function parseOptions(args: readonly string[]): BenchOptions {
           name: 'the given one',
           trustDomain: values['trust-domain'],
           host: '127.0.0.1',
-          port: Number(values['server-port']),
+          port: count('server-port') ?? 8081,
           serverSocket,
-          serverPid: number(values['server-pid']),
+          serverPid: count('server-pid'),
           agentSocket: values['agent-socket'],
-          agentPid: number(values['agent-pid']),
+          agentPid: count('agent-pid'),
         }
   const against = values['against-spire']
   return {
     command,
     lines,
-    effort: effortOf(quick, number(values.effort)),
-    runs: number(values.runs) ?? (quick ? 1 : 3),
+    effort: effortOf(quick, numberOf('effort', values.effort)),
+    runs: count('runs') ?? (quick ? 1 : 3),
     programs:
       running === undefined ? [plastron(values.plastron), ...(against === undefined ? [] : [spire(against)])] : [],
     running,
@@ -70,9 +77,16 @@ export function parseOptions(args: readonly string[]): BenchOptions {
   }
 }
 
+function numberOf(flag: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const number = Number(text)
+  if (text.trim() === '' || !Number.isFinite(number)) throw new Error(`--${flag} must be a number, not ${text}`)
+  return number
+}
+
 /** Quick runs do a twentieth of the work, others all of it, unless told which part. */
 function effortOf(quick: boolean, part = quick ? 0.05 : 1): Effort {
-  if (!(part > 0)) throw new Error('the effort must be a number greater than 0')
+  if (part <= 0) throw new Error('--effort must be greater than 0')
   return {
     quick,
     part,
@@ -90,7 +104,7 @@ function readWords(words: readonly string[]): [BenchOptions['command'], readonly
     if (word === 'quick') quick = true
     else if (word === 'compare' || word === 'record' || word === 'grow') command = word
     else if (word === 'only') chosen = groupsOf((rest.shift() ?? '').split(','))
-    else throw new Error(`${word} is unknown; see bench/README.md`)
+    else throw new Error(`${word} is unknown; --help names what there is`)
   }
   return [command, chosen ?? allLines.filter(line => !(quick && line.slow)), quick]
 }

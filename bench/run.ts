@@ -1,22 +1,36 @@
-// npm run bench -- [quick] [compare | record | grow] [only NAME,NAME] [--against-spire DIR] [--json FILE]: see bench/README.md.
+// npm run bench -- --help says what it takes; see bench/README.md.
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { repositoryRoot } from '../tests/support/cluster.ts'
 import { runningContestant, StartedContestant } from './contestant.ts'
 import { type Growth, growthPanels, growthTable, measureGrowth } from './grow.ts'
+import { helpText } from './help.ts'
 import { describeMachine } from './machine.ts'
 import { measureLines } from './measure-lines.ts'
-import { parseOptions } from './options.ts'
+import { type BenchOptions, parseOptions } from './options.ts'
 import { plot } from './plot.ts'
 import { compareWithRecorded, record } from './recorded.ts'
 import { type Report, reportTable } from './report.ts'
 
-const options = parseOptions(process.argv.slice(2))
+const options = readOptions()
 const { command, effort, runs, json } = options
 const say = (text: string) => process.stderr.write(`${text}\n`)
 const print = (text: string) => process.stdout.write(`\n${text}\n`)
 const keep = (value: unknown) => {
   if (json !== undefined) writeFileSync(json, `${JSON.stringify(value, null, 2)}\n`)
+}
+
+/** The options; whoever asks for help or makes a mistake is answered, and nothing is measured. */
+function readOptions(): BenchOptions {
+  try {
+    const options = parseOptions(process.argv.slice(2))
+    if (options !== undefined) return options
+    process.stdout.write(`${helpText()}\n`)
+    process.exit(0)
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
+    process.exit(2)
+  }
 }
 
 await using stack = new AsyncDisposableStack()

@@ -26,6 +26,7 @@ import {
   callingAgent,
   denied,
   entryHandlers,
+  maxRequestBytesOf,
   syncHandlers,
 } from './api/index.ts'
 import { localAuthorityHandlers } from './api/local-authority-service.ts'
@@ -200,6 +201,7 @@ export async function startServer(config: ServerConfig, host: ServerHost): Promi
     svid,
     log: log.child({ subsystem_name: 'endpoints' }),
     clock,
+    maxRequestBytesOf,
     stages: apiStages({
       trustDomain: config.trustDomain,
       registry,

@@ -28,9 +28,9 @@ export interface PublicServerOptions {
 
 /**
  * Taking the first answer of a stream and leaving is how a workload fetches once, so leaving often is no attack here. What a caller can make the
- * agent do at a time is bounded by the calls that a connection may have open.
+ * agent do at a time is bounded by the calls that a connection may have open. No request of a workload comes near 1 MiB.
  */
-const SAFEGUARDS = { streamResetBurst: 100_000, streamResetRate: 10_000 }
+const SAFEGUARDS = { streamResetBurst: 100_000, streamResetRate: 10_000, maxRequestBytes: 1 << 20 }
 
 /** The gRPC server behind the public socket: Workload API, health and reflection (AGT-WL-001). */
 export function publicServer(options: PublicServerOptions): GrpcServer {

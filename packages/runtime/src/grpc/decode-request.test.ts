@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { duplexPair } from 'node:stream'
 import { test } from 'node:test'
-import { bundleV1 } from '@plastron/api'
+import type { MessageShape } from '@bufbuild/protobuf'
+import { bundleV1, entryV1 } from '@plastron/api'
 import { FrameParser } from '../http2/frames.ts'
 import {
   callHeaders,
@@ -21,6 +22,23 @@ import { GrpcServer } from './server.ts'
 test('fields that a request does not have are not kept', () => {
   const request = decodeRequest(bundleV1.GetBundleRequestSchema, Buffer.of(0x78, 0, 0x78, 1))
   assert.equal(request.$unknown, undefined)
+})
+
+test('a list of more elements than make sense is refused before an object is made of each', () => {
+  const decode = (elements: number) =>
+    decodeRequest(
+      entryV1.BatchCreateEntryRequestSchema,
+      Buffer.alloc(2 * elements).fill(Buffer.of(0x0a, 0)),
+    ) as MessageShape<typeof entryV1.BatchCreateEntryRequestSchema>
+  assert.equal(decode(65_536).entries.length, 65_536)
+  assert.throws(() => decode(65_537), { code: 'RESOURCE_EXHAUSTED', message: 'the request has more than 65536 fields' })
+  // One field may be as long as it likes.
+  const long = decodeRequest(
+    bundleV1.GetBundleRequestSchema,
+    Buffer.concat([Buffer.of(0x7a, 0x80, 0x80, 0x10), Buffer.alloc(1 << 18)]),
+  )
+  assert.equal(long.$typeName, 'spire.api.server.bundle.v1.GetBundleRequest')
+  assert.throws(() => decodeRequest(bundleV1.GetBundleRequestSchema, Buffer.alloc(1 << 18)), { code: 'INTERNAL' })
 })
 
 /** The last headers of the answer to a request of these bytes, as text: nothing in them is compressed. */

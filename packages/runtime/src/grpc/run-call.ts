@@ -28,7 +28,7 @@ export interface CallRunner<Context> {
   rest(context: Context): void
   readonly intercept: Interceptor
   /** Largest request in bytes. */
-  readonly maxRequestBytes: number
+  maxRequestBytesOf(method: DescMethod): number
   /** Told about every error that no handler foresaw. */
   onUnexpected(error: unknown, call: Call): void
 }
@@ -46,6 +46,7 @@ export function streamServer<Context>(
 ): ServeStream<Context> {
   const serialize = serializer(method.output)
   const answersMany = method.methodKind === 'server_streaming' || method.methodKind === 'bidi_streaming'
+  const maxBytes = runner.maxRequestBytesOf(method)
   const asksMany = method.methodKind === 'client_streaming' || method.methodKind === 'bidi_streaming'
 
   return (stream, context) => {
@@ -112,7 +113,7 @@ export function streamServer<Context>(
     const options: RequestOptions = {
       schema: method.input,
       encoding: headers['grpc-encoding'],
-      maxBytes: runner.maxRequestBytes,
+      maxBytes,
     }
     if (asksMany) {
       requests = new RequestStream(stream, options, () => call)

@@ -2,13 +2,13 @@ import type { ConnectionLimits } from '../http2/connection-limits.ts'
 
 /** The bounds of a {@link GrpcServer}. Everything has a default; nothing is without a bound unless its comment says so. */
 export interface Safeguards {
-  /** Largest request message in bytes, as sent and as inflated. Default 4 MiB. */
+  /** Largest request message in bytes, as sent and as inflated. Default 4 MiB; of some methods less. */
   readonly maxRequestBytes: number
   /** Octets of the requests of all calls of a connection together, from their first octet to the end of their call, inflated. Default 32 MiB. */
   readonly maxKeptBytes: number
   /**
-   * The same for all connections together, without the first 16 KiB of each: one caller (a local user, an identity or an address) may keep at most as
-   * much as is left for others. Default 256 MiB.
+   * The same for all connections together, with the answers that wait for their peers and without the first 16 KiB of each connection: one caller (a
+   * local user, an identity or an address) may keep at most as much as is left for others. Default 256 MiB.
    */
   readonly maxKeptBytesInAll: number
   /** Connections open at once; one caller may have at most as many as are left for others, so the first half of them. Default 16,384. */

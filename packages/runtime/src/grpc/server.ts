@@ -32,6 +32,8 @@ export interface GrpcServerOptions {
    * {@link Safeguards.maxSilenceMs}.
    */
   readonly lastingMethods?: readonly DescMethod[] | undefined
+  /** Largest request message of a method in bytes, where that differs from {@link Safeguards.maxRequestBytes}; undefined where it does not. */
+  readonly maxRequestBytesOf?: ((method: DescMethod) => number | undefined) | undefined
   /** For the age and the silence of connections. Default: the system's. */
   readonly clock?: Clock | undefined
   /** Told about every error of a handler that is not a {@link GrpcError}: a fault of ours, which the caller hears nothing about. */
@@ -93,7 +95,7 @@ export class GrpcServer implements AsyncDisposable {
         connection.running -= 1
       },
       intercept: composeInterceptors(options.interceptors ?? []),
-      maxRequestBytes: this.safeguards.maxRequestBytes,
+      maxRequestBytesOf: method => options.maxRequestBytesOf?.(method) ?? this.safeguards.maxRequestBytes,
       onUnexpected: (error, call) => {
         if (!(error instanceof GrpcError)) options.onUnexpectedError?.(error, call)
       },

@@ -1,7 +1,8 @@
 import type { Duplex } from 'node:stream'
 import { HpackError } from './block-reader.ts'
 import { Allowance, type ConnectionLimits, FREE_TINY_FRAMES, TINY_FRAME_BYTES } from './connection-limits.ts'
-import { checkFrame, checkPriority } from './frame-check.ts'
+import { CutShortStreams } from './cut-short.ts'
+import { checkFrame, checkPriority, checkSetting } from './frame-check.ts'
 import { FrameCutter } from './frame-cutter.ts'
 import { frameOf, goAwayFrame, numberFrame, settingsFrame } from './frame-writer.ts'
 import {
@@ -12,57 +13,35 @@ import {
   ErrorCode,
   type Frame,
   FrameType,
-  MAX_FRAME_BYTES,
+  MAX_WINDOW,
   ProtocolError,
+  Setting,
 } from './frames.ts'
 import { type DecodedHeaders, HeaderDecoder, type HeaderMap } from './header-decoder.ts'
+import { KeptMemory, type MayKeep } from './kept-memory.ts'
 import { Outbox } from './outbox.ts'
 import { Http2Stream, type StreamOwner } from './stream.ts'
+import { UnfinishedBlock } from './unfinished-block.ts'
 
 /** What a connection tells its server. */
 export interface ConnectionEvents {
   /** A request has begun. It must be given a reader, refused or reset before this returns. */
   onStream(stream: Http2Stream): void
-  /**
-   * Asked for each change of the octets of requests that the connection keeps above the first {@link FREE_KEPT_BYTES}: less than 0 gives some back.
-   * If it says no to more, the stream that wants them is reset. Default: always yes.
-   */
-  mayKeep?(change: number): boolean
+  /** If it says no, the stream that wants more is reset, or the connection cut if they are in its socket already. Default: always yes. */
+  readonly mayKeep?: MayKeep
 }
 
-const HEAD_BYTES = 9
-const MAX_WINDOW = 2 ** 31 - 1
 const MAX_STREAM_ID = 2 ** 31 - 1
 /** What a peer may send before it is allowed more: this side leaves the default (section 6.9.2). */
 const RECEIVE_WINDOW = 65_535
 /** Answers to SETTINGS and PING that one piece of at most 64 KiB may ask for: no peer in its senses has more than a few under way. */
 const MAX_ACKNOWLEDGEMENTS = 100
-/** Ended streams of which something may still be on its way. */
-const MAX_CUT_SHORT = 4096
 /** How long a peer may take to read what was said before a connection ended. */
 const MAX_FLUSH_MS = 30_000
 /** How long it may then take to close its half. */
 const LINGER_MS = 1000
-/** What a connection may keep without asking: most requests are smaller. */
-const FREE_KEPT_BYTES = 16 << 10
 const TOO_MANY_FORCED = 'too many streams end by force'
 const SHUTDOWN_PING = Buffer.from('goodbye!')
-
-const Setting = {
-  ENABLE_PUSH: 2,
-  MAX_CONCURRENT_STREAMS: 3,
-  INITIAL_WINDOW_SIZE: 4,
-  MAX_FRAME_SIZE: 5,
-  MAX_HEADER_LIST_SIZE: 6,
-} as const
-
-/** A header block that comes in pieces. */
-interface Unfinished {
-  readonly streamId: number
-  readonly endStream: boolean
-  readonly pieces: Buffer[]
-  bytes: number
-}
 
 /**
  * The serving side of one HTTP/2 connection (RFC 9113). Owns the socket.
@@ -81,9 +60,9 @@ export class Http2Connection implements StreamOwner {
   readonly #streams = new Map<number, Http2Stream>()
   readonly #resets: Allowance
   readonly #tinyFrames: Allowance
-  /** Streams that this side ended while the peer was still sending, the oldest first. */
-  readonly #cutShort = new Set<number>()
-  #unfinished: Unfinished | undefined
+  readonly #cutShort = new CutShortStreams()
+  readonly #kept: KeptMemory
+  #unfinished: UnfinishedBlock | undefined
   #state: 'settings' | 'open' | 'ended' = 'settings'
   #lastStreamId = 0
   /** Streams above this number begin after a GOAWAY was heard. */
@@ -92,10 +71,6 @@ export class Http2Connection implements StreamOwner {
   #receiveWindow = RECEIVE_WINDOW
   #unreturned = 0
   #heard = 0
-  /** Octets of requests that readers keep. */
-  #keptBytes = 0
-  /** Of these, octets that are accounted for together with other connections. */
-  #accounted = 0
   /** Of SETTINGS and PING, in what was read at once. */
   #acknowledgements = 0
 
@@ -109,7 +84,8 @@ export class Http2Connection implements StreamOwner {
     this.#limits = limits
     this.#events = events
     this.#decoder = new HeaderDecoder(limits)
-    this.#outbox = new Outbox(socket, nowMs)
+    this.#outbox = new Outbox(socket, nowMs, () => this.#settle())
+    this.#kept = new KeptMemory(this.#outbox, limits.maxKeptBytes, events.mayKeep)
     this.#resets = new Allowance(limits.streamResetBurst, limits.streamResetRate, nowMs)
     this.#tinyFrames = new Allowance(limits.tinyFrameBurst, limits.tinyFrameRate, nowMs)
     socket.on('data', (chunk: Buffer) => this.#receive(chunk))
@@ -186,20 +162,28 @@ export class Http2Connection implements StreamOwner {
     return this.#outbox.answer(stream, headers, data, trailers)
   }
 
-  wantsToSend(stream: Http2Stream): void {
+  wantsToSend(stream: Http2Stream, data: Uint8Array): void {
     // What was asked for before there was too much is not kept either: the calls of a connection are many.
-    if (!this.#outbox.has(stream) && this.#outbox.unsentBytes > this.#limits.maxUnsentBytes) this.#force(stream)
+    if (this.#hasTooMuchUnsent(stream)) {
+      this.#force(stream)
+      return
+    }
+    this.#outbox.add(stream, data)
+    if (!this.#kept.settle()) this.#force(stream)
+  }
+
+  wantsToEnd(stream: Http2Stream): void {
+    if (this.#hasTooMuchUnsent(stream)) this.#force(stream)
     else this.#outbox.add(stream)
+  }
+
+  #hasTooMuchUnsent(stream: Http2Stream): boolean {
+    return !this.#outbox.has(stream) && this.#outbox.unsentBytes > this.#limits.maxUnsentBytes
   }
 
   taken(stream: Http2Stream, bytes: number): void {
     if (this.#state === 'ended') return
-    this.#unreturned += bytes
-    if (this.#unreturned >= RECEIVE_WINDOW / 2) {
-      this.#outbox.control(numberFrame(FrameType.WINDOW_UPDATE, 0, this.#unreturned))
-      this.#receiveWindow += this.#unreturned
-      this.#unreturned = 0
-    }
+    this.#allowAgain(bytes)
     if (stream.closed || stream.requestEnded) return
     stream.unreturned += bytes
     if (stream.unreturned >= RECEIVE_WINDOW / 2) {
@@ -211,35 +195,22 @@ export class Http2Connection implements StreamOwner {
 
   sendReset(stream: Http2Stream, errorCode: number): void {
     this.#outbox.control(numberFrame(FrameType.RST_STREAM, stream.id, errorCode))
-    if (!stream.requestEnded) this.#cutOff(stream.id)
-  }
-
-  #cutOff(streamId: number): void {
-    this.#cutShort.add(streamId)
-    if (this.#cutShort.size > MAX_CUT_SHORT) for (const id of this.#cutShort) return void this.#cutShort.delete(id)
+    if (!stream.requestEnded) this.#cutShort.add(stream.id)
   }
 
   keeps(stream: Http2Stream, bytes: number): void {
-    this.#keptBytes += bytes - stream.keptBytes
-    stream.keptBytes = bytes
-    if (this.#keptBytes > this.#limits.maxKeptBytes || !this.#account()) this.#force(stream)
+    if (!this.#kept.keeps(stream, bytes)) this.#force(stream)
   }
 
-  /** Settles with whoever watches over all connections; false if there is no room for what this one keeps. */
-  #account(): boolean {
-    const due = Math.max(0, this.#keptBytes - FREE_KEPT_BYTES)
-    const change = due - this.#accounted
-    if (change !== 0 && this.#events.mayKeep?.(change) === false) return false
-    this.#accounted = due
-    return true
+  /** Of what is in the socket nothing can be taken back: if there is no room for it, the connection is cut. */
+  #settle(): void {
+    if (!this.#kept.settle()) this.#socket.destroy()
   }
 
   forget(stream: Http2Stream): void {
     this.#streams.delete(stream.id)
-    this.#keptBytes -= stream.keptBytes
-    stream.keptBytes = 0
-    this.#account()
     this.#outbox.remove(stream)
+    this.#kept.forget(stream)
     if (this.#leaving && this.#streams.size === 0) this.#finishLeaving()
   }
 
@@ -273,8 +244,9 @@ export class Http2Connection implements StreamOwner {
   #closed(): void {
     this.#state = 'ended'
     this.#cutter.stop()
-    this.#outbox.drop()
     this.#closeStreams()
+    this.#outbox.drop()
+    this.#kept.settle()
   }
 
   #closeStreams(): void {
@@ -348,12 +320,12 @@ export class Http2Connection implements StreamOwner {
     const stream = this.#streams.get(streamId)
     if (stream === undefined) {
       // It counts for the connection all the same.
-      this.#discard(payload.length)
-      this.#late(streamId, (flags & END_STREAM) !== 0)
+      this.#allowAgain(payload.length)
+      this.#cutShort.late(streamId, (flags & END_STREAM) !== 0)
       return
     }
     if (stream.requestEnded) {
-      this.#discard(payload.length)
+      this.#allowAgain(payload.length)
       this.#fault(stream, ErrorCode.STREAM_CLOSED)
       return
     }
@@ -383,8 +355,8 @@ export class Http2Connection implements StreamOwner {
     stream.ended()
   }
 
-  /** Octets of a stream that is not there any more. */
-  #discard(bytes: number): void {
+  /** The peer may send so much again, on whichever stream. */
+  #allowAgain(bytes: number): void {
     this.#unreturned += bytes
     if (this.#unreturned < RECEIVE_WINDOW / 2) return
     this.#outbox.control(numberFrame(FrameType.WINDOW_UPDATE, 0, this.#unreturned))
@@ -401,21 +373,17 @@ export class Http2Connection implements StreamOwner {
       this.#block(streamId, block, endStream)
       return
     }
-    this.#unfinished = { streamId, endStream, pieces: [Buffer.from(block)], bytes: block.length }
+    this.#unfinished = new UnfinishedBlock(streamId, endStream, block, this.#limits.maxHeaderBytes)
   }
 
-  #continuation({ flags, streamId, payload }: Frame): void {
+  #continuation(frame: Frame): void {
     const unfinished = this.#unfinished
-    if (unfinished === undefined || unfinished.streamId !== streamId)
+    if (unfinished === undefined || unfinished.streamId !== frame.streamId)
       throw new ProtocolError(ErrorCode.PROTOCOL_ERROR, 'a continuation of nothing')
-    unfinished.pieces.push(Buffer.from(payload))
-    // Each piece costs something even if it is empty.
-    unfinished.bytes += payload.length + HEAD_BYTES
-    if (unfinished.bytes > this.#limits.maxHeaderBytes + MAX_FRAME_BYTES)
-      throw new ProtocolError(ErrorCode.ENHANCE_YOUR_CALM, 'a header block that is too long')
-    if ((flags & END_HEADERS) === 0) return
+    const block = unfinished.add(frame)
+    if (block === undefined) return
     this.#unfinished = undefined
-    this.#block(streamId, Buffer.concat(unfinished.pieces), unfinished.endStream)
+    this.#block(frame.streamId, block, unfinished.endStream)
   }
 
   #block(streamId: number, block: Buffer, endStream: boolean): void {
@@ -426,7 +394,7 @@ export class Http2Connection implements StreamOwner {
     const { headers, problem } = this.#decoder.decode(block)
     this.#lastStreamId = streamId
     if (streamId > this.#maxStreamId) {
-      if (!endStream) this.#cutOff(streamId)
+      if (!endStream) this.#cutShort.add(streamId)
       return
     }
     const stream = new Http2Stream(this, streamId, headers, RECEIVE_WINDOW, this.#outbox.initialWindow)
@@ -454,7 +422,7 @@ export class Http2Connection implements StreamOwner {
     const { problem } = this.#decoder.decode(block, true)
     const stream = this.#streams.get(streamId)
     if (stream === undefined) {
-      this.#late(streamId, endStream)
+      this.#cutShort.late(streamId, endStream)
       return
     }
     if (stream.requestEnded) {
@@ -467,12 +435,6 @@ export class Http2Connection implements StreamOwner {
       return
     }
     this.#requestEnds(stream)
-  }
-
-  /** Something of a stream that is not there any more: on its way when this side ended the stream, or else a fault (section 5.1). */
-  #late(streamId: number, isLast: boolean): void {
-    if (!this.#cutShort.has(streamId)) throw new ProtocolError(ErrorCode.STREAM_CLOSED, `stream ${streamId} has ended`)
-    if (isLast) this.#cutShort.delete(streamId)
   }
 
   #reset(streamId: number): void {
@@ -505,23 +467,16 @@ export class Http2Connection implements StreamOwner {
   }
 
   #setting(id: number, value: number): void {
-    if (id === Setting.ENABLE_PUSH && value > 1)
-      throw new ProtocolError(ErrorCode.PROTOCOL_ERROR, `ENABLE_PUSH is ${value}`)
-    if (id === Setting.MAX_FRAME_SIZE) {
-      if (value < MAX_FRAME_BYTES || value >= 2 ** 24)
-        throw new ProtocolError(ErrorCode.PROTOCOL_ERROR, `MAX_FRAME_SIZE is ${value}`)
-    }
-    if (id === Setting.INITIAL_WINDOW_SIZE) {
-      if (value > MAX_WINDOW) throw new ProtocolError(ErrorCode.FLOW_CONTROL_ERROR, `INITIAL_WINDOW_SIZE is ${value}`)
-      const grown = value - this.#outbox.initialWindow
-      this.#outbox.initialWindow = value
-      for (const stream of this.#streams.values()) {
-        stream.sendWindow += grown
-        if (stream.sendWindow > MAX_WINDOW) throw tooWide()
-      }
-      this.#outbox.schedule()
-    }
+    checkSetting(id, value)
     // Of the others, none limits what this side sends: it compresses no headers, makes no long frames and promises nothing.
+    if (id !== Setting.INITIAL_WINDOW_SIZE) return
+    const grown = value - this.#outbox.initialWindow
+    this.#outbox.initialWindow = value
+    for (const stream of this.#streams.values()) {
+      stream.sendWindow += grown
+      if (stream.sendWindow > MAX_WINDOW) throw tooWide()
+    }
+    this.#outbox.schedule()
   }
 
   #ping({ flags, payload }: Frame): void {

@@ -1,4 +1,15 @@
-import { ACK, ErrorCode, type Frame, FrameType, PADDED, PRIORITY, ProtocolError } from './frames.ts'
+import {
+  ACK,
+  ErrorCode,
+  type Frame,
+  FrameType,
+  MAX_FRAME_BYTES,
+  MAX_WINDOW,
+  PADDED,
+  PRIORITY,
+  ProtocolError,
+  Setting,
+} from './frames.ts'
 
 /** Settings in one frame: there are six in the standard. */
 const MAX_SETTINGS = 32
@@ -46,6 +57,16 @@ export function checkFrame(frame: Frame): void {
     case FrameType.WINDOW_UPDATE:
       if (payload.length !== 4) throw wrongSize('WINDOW_UPDATE')
   }
+}
+
+/** Checks one setting; unknown ones are right (RFC 9113, section 6.5.2). @throws {@link ProtocolError} */
+export function checkSetting(id: number, value: number): void {
+  if (id === Setting.ENABLE_PUSH && value > 1)
+    throw new ProtocolError(ErrorCode.PROTOCOL_ERROR, `ENABLE_PUSH is ${value}`)
+  if (id === Setting.MAX_FRAME_SIZE && (value < MAX_FRAME_BYTES || value >= 2 ** 24))
+    throw new ProtocolError(ErrorCode.PROTOCOL_ERROR, `MAX_FRAME_SIZE is ${value}`)
+  if (id === Setting.INITIAL_WINDOW_SIZE && value > MAX_WINDOW)
+    throw new ProtocolError(ErrorCode.FLOW_CONTROL_ERROR, `INITIAL_WINDOW_SIZE is ${value}`)
 }
 
 /** Checks the priority in a HEADERS frame, whose size is right. @throws {@link ProtocolError} */

@@ -26,6 +26,15 @@ export const ErrorCode = {
   ENHANCE_YOUR_CALM: 11,
 } as const
 
+/** Settings of HTTP/2 (RFC 9113, section 6.5.2), as far as this side says or checks them. */
+export const Setting = {
+  ENABLE_PUSH: 2,
+  MAX_CONCURRENT_STREAMS: 3,
+  INITIAL_WINDOW_SIZE: 4,
+  MAX_FRAME_SIZE: 5,
+  MAX_HEADER_LIST_SIZE: 6,
+} as const
+
 /** Flag of DATA and HEADERS: the sender has said all on this stream. */
 export const END_STREAM = 1
 /** Flag of HEADERS and CONTINUATION: the block of headers is complete. */
@@ -42,6 +51,8 @@ export const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1')
 
 /** Largest payload that is sent before the other side allows more, and that is ever taken from it, in bytes. */
 export const MAX_FRAME_BYTES = 16_384
+/** Most octets that a window may allow (RFC 9113, section 6.9.1). */
+export const MAX_WINDOW = 2 ** 31 - 1
 const HEAD_BYTES = 9
 
 /** The other side broke the protocol so that the connection cannot go on. */

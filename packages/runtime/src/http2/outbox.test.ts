@@ -12,7 +12,8 @@ test('while the socket is full nobody is told that it has taken all, whoever els
   const owner: StreamOwner = {
     sendHeaders: (stream, block, last) => outbox.headers(stream.id, block, last),
     sendAnswer: () => false,
-    wantsToSend: stream => outbox.add(stream),
+    wantsToSend: (stream, data) => outbox.add(stream, data),
+    wantsToEnd: stream => outbox.add(stream),
     taken: () => undefined,
     keeps: () => undefined,
     sendReset: () => undefined,

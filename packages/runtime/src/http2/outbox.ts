@@ -1,10 +1,9 @@
 import type { Duplex } from 'node:stream'
 import { answerFrames, frameOf, writeHead } from './frame-writer.ts'
-import { END_HEADERS, END_STREAM, FrameType, MAX_FRAME_BYTES } from './frames.ts'
+import { END_HEADERS, END_STREAM, FrameType, MAX_FRAME_BYTES, MAX_WINDOW } from './frames.ts'
 import type { Http2Stream } from './stream.ts'
 
 const HEAD_BYTES = 9
-const MAX_WINDOW = 2 ** 31 - 1
 /** Up to here one copy is cheaper than several writes. */
 const MAX_JOINED_BYTES = 64 << 10
 /** Data that is cut into frames before the socket is asked whether it keeps up. */
@@ -17,10 +16,12 @@ const MAX_BURST_BYTES = 256 << 10
 export class Outbox {
   readonly #socket: Duplex
   readonly #nowMs: () => number
+  readonly #onChange: () => void
   #ready: Buffer[] = []
   #readyBytes = 0
   /** Streams with something to send, those who have waited longest first. */
   readonly #waiting = new Set<Http2Stream>()
+  #waitingBytes = 0
   /** Streams whose data has left, to be told when the socket has room. */
   readonly #told: Http2Stream[] = []
   #window = 65_535
@@ -30,9 +31,11 @@ export class Outbox {
   /** Octets that a new stream may send at first, as the peer wants it. */
   initialWindow = 65_535
 
-  constructor(socket: Duplex, nowMs: () => number) {
+  /** @param onChange called when {@link unsentBytes} may be another because of the socket. */
+  constructor(socket: Duplex, nowMs: () => number, onChange: () => void = () => undefined) {
     this.#socket = socket
     this.#nowMs = nowMs
+    this.#onChange = onChange
     socket.on('drain', () => this.#unblock())
   }
 
@@ -41,11 +44,10 @@ export class Outbox {
     return this.#blockedSinceMs
   }
 
-  /** Octets that wait in streams and in the socket. */
+  /** Octets that wait in streams, and in the socket if it is full. */
   get unsentBytes(): number {
-    let bytes = this.#socket.writableLength
-    for (const stream of this.#waiting) for (const data of stream.outgoing) bytes += data.length
-    return bytes
+    if (this.#blockedSinceMs === undefined || this.#socket.destroyed) return this.#waitingBytes
+    return this.#waitingBytes + this.#socket.writableLength
   }
 
   /** Says a frame that no window holds up. */
@@ -90,9 +92,13 @@ export class Outbox {
     return true
   }
 
-  /** The stream has data or trailers to send. */
-  add(stream: Http2Stream): void {
+  /** The stream has data to send, and perhaps trailers, or only those. */
+  add(stream: Http2Stream, data?: Uint8Array): void {
     if (this.#ended) return
+    if (data !== undefined) {
+      stream.outgoing.push(data)
+      this.#waitingBytes += data.length
+    }
     this.#waiting.add(stream)
     this.schedule()
   }
@@ -102,8 +108,11 @@ export class Outbox {
     return this.#waiting.has(stream)
   }
 
+  /** Nothing more of the stream is sent. */
   remove(stream: Http2Stream): void {
     this.#waiting.delete(stream)
+    for (const data of stream.outgoing) this.#waitingBytes -= data.length
+    stream.outgoing.length = 0
   }
 
   /** The peer takes more; false if that is more than there may be. */
@@ -120,22 +129,20 @@ export class Outbox {
     process.nextTick(flush, this)
   }
 
-  /** Says what is ready, and then no more. */
+  /** Says what is ready, and then no more. Its streams are removed before. */
   finish(): void {
     this.#write()
     this.#ended = true
-    this.#waiting.clear()
     this.#told.length = 0
     this.#socket.end()
     // What still comes is not listened to, but read: a socket that ends with unread bytes takes back what it has said.
     this.#socket.resume()
   }
 
-  /** The socket is gone. */
+  /** The socket is gone. Its streams are removed before. */
   drop(): void {
     this.#ended = true
     this.#ready = []
-    this.#waiting.clear()
     this.#told.length = 0
   }
 
@@ -145,6 +152,7 @@ export class Outbox {
     if (this.#ended) return
     if (this.#blockedSinceMs === undefined) this.#fill()
     this.#write()
+    this.#onChange()
   }
 
   /** Cuts waiting data into frames as far as windows go, one frame a stream in turn. */
@@ -180,6 +188,7 @@ export class Outbox {
       )
       stream.sendWindow -= bytes
       this.#window -= bytes
+      this.#waitingBytes -= bytes
       if (bytes === data.length) outgoing.shift()
       else outgoing[0] = data.subarray(bytes)
       this.#ready.push(frame)
@@ -226,6 +235,7 @@ export class Outbox {
 
   #unblock(): void {
     this.#blockedSinceMs = undefined
+    this.#onChange()
     if (this.#ended) return
     this.#socket.resume()
     this.#tell()

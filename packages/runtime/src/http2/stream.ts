@@ -15,8 +15,10 @@ export interface StreamOwner {
   sendHeaders(stream: Http2Stream, block: Buffer, last: boolean): void
   /** Headers, data and trailers at once, if windows and size allow; false if they do not, and nothing was sent. */
   sendAnswer(stream: Http2Stream, headers: Buffer, data: Uint8Array, trailers: Buffer): boolean
-  /** The stream has data or trailers to send. */
-  wantsToSend(stream: Http2Stream): void
+  /** The stream has data to send. */
+  wantsToSend(stream: Http2Stream, data: Uint8Array): void
+  /** The stream has trailers to send after its data. */
+  wantsToEnd(stream: Http2Stream): void
   /** The peer may send as much again. */
   taken(stream: Http2Stream, bytes: number): void
   /** The reader of the stream keeps so many octets. */
@@ -111,9 +113,8 @@ export class Http2Stream {
   /** Sends data, which must not change from now on. `taken` is called when the socket has taken all that was given so far; never after the end. */
   write(data: Uint8Array, taken: () => void): void {
     if (this.#closed) return
-    this.outgoing.push(data)
     this.taken = taken
-    this.#owner.wantsToSend(this)
+    this.#owner.wantsToSend(this, data)
   }
 
   /** Sends headers, one piece of data and trailers, and closes the stream when they have left. */
@@ -124,7 +125,7 @@ export class Http2Stream {
       return
     }
     this.#owner.sendHeaders(this, headers, false)
-    this.outgoing.push(data)
+    this.#owner.wantsToSend(this, data)
     this.end(trailers)
   }
 
@@ -132,7 +133,7 @@ export class Http2Stream {
   end(trailers: Buffer): void {
     if (this.#closed) return
     this.trailers = trailers
-    this.#owner.wantsToSend(this)
+    this.#owner.wantsToEnd(this)
   }
 
   /** Ends the stream without an answer. */
@@ -167,7 +168,6 @@ export class Http2Stream {
     this.#reader = undefined
     this.taken = undefined
     this.trailers = undefined
-    this.outgoing.length = 0
     let unreadBytes = 0
     for (const chunk of this.#unread) unreadBytes += chunk.length
     this.#unread.length = 0

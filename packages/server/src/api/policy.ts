@@ -82,6 +82,17 @@ const audiences: ReadonlyMap<string, readonly Audience[]> = new Map(
   table.flatMap(([audience, methods]) => methods.map(method => [methodPath(method), audience] as const)),
 )
 
+/**
+ * Largest request in bytes of methods that are not for administrators alone; undefined for those, which are in the hands of whoever runs the server.
+ * What is decoded holds up everybody else meanwhile. Evidence of an attestor is a few KiB; 500 requests of RSA keys, which an agent may send at once,
+ * are 0.9 MiB.
+ */
+export function maxRequestBytesOf(method: DescMethod): number | undefined {
+  const audience = audienceOf(methodPath(method))
+  if (audience.includes('anyone')) return 256 << 10
+  return audience.includes('agent') || audience.includes('downstream') ? 1 << 20 : undefined
+}
+
 /** Who may call a method, by its path `/package.Service/Method`. A method that is not listed is open to nobody. */
 export function audienceOf(path: string): readonly Audience[] {
   return audiences.get(path) ?? []

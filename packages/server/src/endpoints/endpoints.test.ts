@@ -219,3 +219,28 @@ test('no private key is in the log of all this', () => {
   assert.ok(!text.includes('PRIVATE KEY'))
   assert.ok(!text.includes(agent.identity.key.toPem().slice(30, 60)))
 })
+
+test('who is nobody yet, or an agent, may not send requests as large as an administrator may', async () => {
+  const payload = Buffer.alloc(300 << 10, 'x')
+  const stranger = server.connect().client(agentV1.Agent)
+  assert.equal((await statusOf(attest(stranger, { type: 'join_token', payload }))).code, 'RESOURCE_EXHAUSTED')
+  const csr = Buffer.alloc((1 << 20) + 1)
+  const asked = server
+    .connect(agent.identity)
+    .client(svidV1.SVID)
+    .batchNewX509SVID({ params: [{ entryId: 'one', csr }] })
+  const { code, message } = await statusOf(asked)
+  assert.equal(code, 'RESOURCE_EXHAUSTED')
+  assert.match(message, /larger than 1048576/)
+  const many = server
+    .connect(agent.identity)
+    .client(svidV1.SVID)
+    .batchNewX509SVID({ params: Array.from({ length: 70_000 }, () => ({})) })
+  assert.match((await statusOf(many)).message, /more than 65536 fields/)
+  // An administrator's request of the same size is looked at.
+  const value = 'x'.repeat(1 << 20)
+  const { results } = await server
+    .client(entryV1.Entry)
+    .batchCreateEntry({ entries: [{ selectors: [{ type: 'unix', value }] }] })
+  assert.equal(results.length, 1)
+})

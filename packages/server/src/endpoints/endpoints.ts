@@ -1,3 +1,4 @@
+import type { DescMethod } from '@bufbuild/protobuf'
 import { syncV1 } from '@plastron/api'
 import { Certificate } from '@plastron/pki'
 import {
@@ -31,6 +32,8 @@ export interface EndpointsOptions {
   readonly bundles: RegistryBundles
   readonly svid: ServerSvid
   readonly stages: readonly Interceptor[]
+  /** Largest request of a method in bytes; undefined for the default. */
+  readonly maxRequestBytesOf: (method: DescMethod) => number | undefined
   readonly log: Logger
   readonly clock: Clock
   /** Adds the services that both endpoints serve. */
@@ -65,6 +68,7 @@ export class Endpoints implements AsyncDisposable {
     const tcp = new GrpcServer({
       ...common,
       safeguards: { maxConnectionAgeMs },
+      maxRequestBytesOf: options.maxRequestBytesOf,
       lastingMethods: [syncV1.Sync.method.watch],
       clock: options.clock,
     })
