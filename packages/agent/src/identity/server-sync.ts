@@ -25,7 +25,7 @@ export interface ServerSyncOptions {
 const FIRST_INTERVAL_MS = 5000
 /** Longest pause while the server does not answer, unless polls are rarer: agents are back within 30 s of the server. */
 const LONGEST_RETRY_MS = 15_000
-/** A stream that lived so long is opened again at once when it ends. */
+/** A stream that lived so long is opened again within a second when it ends. */
 const STEADY_MS = 10_000
 /** A check on a workload's behalf is not made more often than this. */
 const CHECK_SPACING_MS = 100
@@ -139,13 +139,15 @@ export class ServerSync {
       } catch (error) {
         if (signal.aborted) return
         if (isUnimplemented(error)) return
-        this.#isAway = true
+        const isSteady = watch.hasSpoken && clock.monotonic() - start >= STEADY_MS
+        // After a stream that lived the server is likely there: whoever asks in the pause is worth asking it for.
+        this.#isAway = !isSteady
         if (watch.hasSpoken) this.#lastSuccess = clock.now()
         log.error('The stream of changes from the server ended', { error: reasonOf(error) })
-        const isSteady = watch.hasSpoken && clock.monotonic() - start >= STEADY_MS
         if (isSteady) backoff.reset()
         await onServerError(error)
-        if (!isSteady) await clock.sleep(backoff.next(), signal).catch(() => undefined)
+        // Also the first time: a server that goes away ends the streams of all its agents in one moment.
+        await clock.sleep(backoff.next(), signal).catch(() => undefined)
       }
     }
   }

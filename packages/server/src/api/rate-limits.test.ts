@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { create, type DescMethod, type Message } from '@bufbuild/protobuf'
-import { agentV1, bundleV1, entryV1, svidV1, workload } from '@plastron/api'
+import { agentV1, bundleV1, entryV1, svidV1, syncV1, workload } from '@plastron/api'
 import { Call, GrpcError, methodPath, type Peer } from '@plastron/runtime'
 import { FakeClock } from '@plastron/runtime/testing'
 import { rateLimitStage } from './rate-limits.ts'
@@ -126,6 +126,13 @@ describe('rate limits', () => {
     assert.equal(await calls(agent.attestAgent, 1200), 1000)
     const off = limiter({ attestation: false })
     assert.equal(await off.atOnce(agent.attestAgent, 1200), 1200)
+  })
+
+  test('an agent may open ten streams of changes a second, whatever is switched off', async () => {
+    const { atOnce } = limiter({ signing: false, attestation: false })
+    assert.equal(await atOnce(syncV1.Sync.method.watch, 50, { peer: tlsPeer(agentId('a')) }), 10)
+    assert.equal(await atOnce(syncV1.Sync.method.watch, 50, { peer: tlsPeer(agentId('b')) }), 10)
+    assert.equal(await atOnce(syncV1.Sync.method.getPosition, 50, { peer: tlsPeer(agentId('a')) }), 50)
   })
 
   test('SRV-API-036 SRV-API-038 nothing else is limited, nor anything over the private socket', async () => {

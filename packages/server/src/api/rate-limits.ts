@@ -93,6 +93,8 @@ function limits(options: RateLimitOptions): ReadonlyMap<string, MethodLimit | un
   limit(bundleV1.Bundle.method.publishJWTAuthority, publishing, one, allPublishing)
   limit(bundleV1.Bundle.method.publishWITAuthority, publishing, one, allPublishing)
   limit(agentV1.Agent.method.postStatus, limiter(10), one, limiter(ALL_CALLERS_PER_SECOND))
+  // A stream begins with all entries of its agent. An honest one opens a few in an hour.
+  limit(syncV1.Sync.method.watch, limiter(10))
   return table
 }
 

@@ -320,7 +320,7 @@ export class AgentIdentity {
     const { serverAddress, serverPort, trustDomain, clock, random } = this.#options
     return new ServerConnection({
       // Thousands of agents do not ask for signs of life in step.
-      keepaliveMs: Math.round(20_000 + 5000 * random()),
+      keepaliveMs: Math.round(23_000 + 2000 * random()),
       host: serverAddress,
       port: serverPort,
       trustDomain,
