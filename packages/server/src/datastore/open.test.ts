@@ -279,6 +279,28 @@ describe('the history of a database', () => {
     assert.equal(house.newHistories.length, 4, 'it was written anew and is good')
   })
 
+  test('a history ends also when the database is put back together with the record that lies beside it', async () => {
+    await using house = await openTestDatastore()
+    const { history } = await house.store.changes.head()
+    await house.store.entries.create([newEntry({ selectors: ['a:1'] })])
+    await house.close()
+    const copies = [house.path, historyPath(house.path)].map(path => ({ path, copy: `${path}.copy` }))
+    for (const { path, copy } of copies) cpSync(path, copy, { preserveTimestamps: true })
+    const record = JSON.parse(readFileSync(historyPath(house.path), 'utf8')) as { writtenMs: number }
+    await house.open()
+    assert.equal((await house.store.changes.head()).history, history, 'nothing was put back yet')
+    await house.store.entries.create([newEntry({ selectors: ['a:2'] })])
+    await house.close()
+    for (const { path, copy } of copies) cpSync(copy, path, { preserveTimestamps: true })
+    // As if the copies were two minutes old.
+    writeFileSync(historyPath(house.path), JSON.stringify({ ...record, writtenMs: record.writtenMs - 120_000 }))
+    await house.open()
+    const head = await house.store.changes.head()
+    assert.equal(head.number, 1)
+    assert.notEqual(head.history, history)
+    assert.match(house.newHistories.join(), /was put back or touched by others/)
+  })
+
   test('a database that lost its content is no new one, also when the record outside is damaged', async () => {
     await using house = await openTestDatastore()
     await house.store.entries.create([newEntry()])

@@ -64,6 +64,8 @@ export class CommitEffects {
   after(change: Change, reshaped: boolean): void {
     if (change.aggregate !== 'entry') return
     if (reshaped) this.#underParent.clear()
+    // Where nothing is below it, it is new above what this commit may put, or has put and taken, there.
+    else if (change.value !== undefined) this.#underParent.delete(change.value.spiffeId)
     this.#entryChanged(change.value, reshaped)
   }
 

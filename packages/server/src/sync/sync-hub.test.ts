@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import { create, fromBinary } from '@bufbuild/protobuf'
 import { syncV1 } from '@plastron/api'
 import { recordingMetrics } from '@plastron/runtime/testing'
-import type { BundleRecord, NewEntry } from '../datastore/index.ts'
+import type { BundleRecord, Change, EntryRecord, NewEntry } from '../datastore/index.ts'
 import { newBundle, newEntry, openTestDatastore, type TestDatastore } from '../datastore/test-datastore.ts'
 import { openRegistry, type Registry } from '../registration/index.ts'
 import { SyncHub } from './sync-hub.ts'
@@ -248,6 +248,28 @@ describe('what a stream tells', () => {
     assert.deepEqual([...b.state.namedIds], [])
   })
 
+  test('an entry below one that came in the same commit, where another went before, is told', async () => {
+    await using house = await House.open()
+    await house.attest('a')
+    await house.add({ id: 'early', parentId: `${td}/pool` })
+    const a = house.connect('a')
+    await a.read()
+    const { history, number } = house.registry.position
+    const put = (at: number, fields: Partial<EntryRecord> & { id: string }): Change => {
+      const value = { ...newEntry(), row: 100 + at, revision: 0, createdAt: 5, spiffeId: `${td}/${fields.id}`, ...fields }
+      return { aggregate: 'entry', id: fields.id, number: number + at, value }
+    }
+    house.registry.follow({
+      position: { history, number: number + 3 },
+      changes: [
+        { aggregate: 'entry', id: 'early', number: number + 1, value: undefined },
+        put(2, { id: 'pool', parentId: agentId('a') }),
+        put(3, { id: 'late', parentId: `${td}/pool` }),
+      ],
+    })
+    assert.deepEqual(await a.read(), ['delta +late +pool'])
+  })
+
   test('bundles: the own one to everybody, a foreign one to those that federate with it, from the entry on that does', async () => {
     await using house = await House.open()
     const { bundles } = house.store.store
@@ -291,6 +313,7 @@ describe('what a stream tells', () => {
     await house.attest('c', ['k:1'])
     await house.add({ id: 'pool', parentId: serverId, selectors: ['k:2'] }, { id: 'below', parentId: `${td}/pool` })
     const a = house.connect('a')
+    await house.store.store.agents.renew(agentId('a'), '2', house.store.now + 7200)
     const again = house.connect('a', '2')
     const b = house.connect('b')
     const c = house.connect('c')
@@ -321,6 +344,33 @@ describe('what a stream tells', () => {
     await house.add({ id: 'one', parentId: agentId('a') })
     assert.deepEqual(await old.read(), ['delta +one'])
     assert.deepEqual(await fresh.read(), ['delta +one'])
+  })
+
+  test('a stream whose agent was banned, evicted or replaced while it was let in ends with the reason and tells nothing', async () => {
+    await using house = await House.open()
+    for (const name of ['a', 'b', 'c']) await house.attest(name)
+    await house.add(...['a', 'b', 'c'].map(name => ({ id: `of-${name}`, parentId: agentId(name) })))
+    const { agents } = house.store.store
+    // What was asked first is answered as it was then, though all are one commit.
+    const clients: TestClient[] = []
+    const letIn = async (name: string): Promise<void> => {
+      assert.equal((await agents.confirm(agentId(name), '1'))?.serial, '1')
+      clients.push(house.connect(name))
+    }
+    await Promise.all([
+      letIn('a'),
+      letIn('b'),
+      letIn('c'),
+      agents.ban(agentId('a')),
+      agents.delete(agentId('b')),
+      house.attest('c', [], '2'),
+    ])
+    for (const client of clients) assert.deepEqual(await client.read(), [])
+    assert.deepEqual(
+      clients.map(({ ended }) => (ended as Error).message),
+      ['AGENT_BANNED', 'AGENT_NOT_ATTESTED', 'AGENT_NOT_ACTIVE'],
+    )
+    assert.equal(house.hub.watcherCount, 0)
   })
 
   test('an agent has four streams at most: the oldest makes room', async () => {

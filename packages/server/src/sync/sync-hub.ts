@@ -82,6 +82,12 @@ export class SyncHub implements WatcherOwner, Disposable {
     this.#watchers.set(agentId, [...(this.#watchers.get(agentId) ?? []), watcher])
     this.#counted(1)
     this.#stopCommits ??= this.#registry.onCommit((commit, _touched, effects) => this.#committed(commit, effects))
+    // What let the agent in was asked of the datastore, and may be older than a ban that the registry knows already.
+    const refusal = this.#refusal(watcher)
+    if (refusal !== undefined) {
+      watcher.end(refusal)
+      return watcher
+    }
     const missed = this.#missed(watcher, position)
     if (missed instanceof Delta) watcher.push(missed)
     else watcher.tellAnew(missed)
@@ -185,15 +191,20 @@ export class SyncHub implements WatcherOwner, Disposable {
   }
 
   #agentChanged(id: string): void {
-    const agent = this.#registry.agent(id)
     for (const watcher of this.#watchers.get(id) ?? []) {
-      if (agent === undefined) watcher.end(watcher.denied('AGENT_NOT_ATTESTED'))
-      else if (agent.serial === '') watcher.end(watcher.denied('AGENT_BANNED'))
-      else if (watcher.serial !== agent.serial && watcher.serial !== agent.newSerial) {
-        watcher.end(watcher.denied('AGENT_NOT_ACTIVE'))
-      }
+      const refusal = this.#refusal(watcher)
+      if (refusal !== undefined) watcher.end(refusal)
     }
     this.#tellAnew(id)
+  }
+
+  /** Why the agent may not have a stream under this certificate, if it may not. */
+  #refusal(watcher: Watcher): Error | undefined {
+    const agent = this.#registry.agent(watcher.agentId)
+    if (agent === undefined) return watcher.denied('AGENT_NOT_ATTESTED')
+    if (agent.serial === '') return watcher.denied('AGENT_BANNED')
+    if (watcher.serial === agent.serial || watcher.serial === agent.newSerial) return undefined
+    return watcher.denied('AGENT_NOT_ACTIVE')
   }
 
   #tellAnew(agent: string): void {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, statSync, writeSync } from 'node:fs'
+import { closeSync, fstatSync, fsyncSync, openSync, readFileSync, renameSync, statSync, writeSync } from 'node:fs'
 import type { DatabaseSync } from 'node:sqlite'
 
 /**
@@ -10,7 +10,15 @@ export interface HistoryFile {
   readonly history: string
   readonly number: number
   readonly inode: number
+  /** When this was written, in milliseconds since 1970, by the clock of the file system; it may be unknown. */
+  readonly writtenMs?: number | undefined
 }
+
+/**
+ * Between when its content says that the record was written and when its file was last touched, at most, in milliseconds. One that
+ * was put back from a copy is touched later, whatever times the copy keeps.
+ */
+const WRITE_TIME_MS = 60_000
 
 /** Where the knowledge about a database lies. */
 export function historyPath(path: string): string {
@@ -24,7 +32,8 @@ export function readHistoryFile(path: string): HistoryFile | 'damaged' | undefin
     if (typeof value.history !== 'string' || typeof value.number !== 'number' || typeof value.inode !== 'number') {
       return 'damaged'
     }
-    return { history: value.history, number: value.number, inode: value.inode }
+    const writtenMs = typeof value.writtenMs === 'number' ? value.writtenMs : undefined
+    return { history: value.history, number: value.number, inode: value.inode, writtenMs }
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'ENOENT' ? undefined : 'damaged'
   }
@@ -32,10 +41,10 @@ export function readHistoryFile(path: string): HistoryFile | 'damaged' | undefin
 
 /** Writes the file whole or not at all. Its number must never be ahead of what is on the disk. */
 export function writeHistoryFile(path: string, history: string, number: number): void {
-  const value: HistoryFile = { history, number, inode: statSync(path).ino }
   const target = historyPath(path)
   const file = openSync(`${target}.new`, 'w', 0o600)
   try {
+    const value: HistoryFile = { history, number, inode: statSync(path).ino, writtenMs: fstatSync(file).ctimeMs }
     writeSync(file, `${JSON.stringify(value)}\n`)
     fsyncSync(file)
   } finally {
@@ -79,5 +88,7 @@ function whyAnother(
   if (outside.number > state.number)
     return `it has ${state.number} changes and ${outside.number} were served: an older copy was put in its place`
   if (outside.inode !== statSync(path).ino) return 'it is another file than was served last'
+  if (outside.writtenMs !== undefined && statSync(historyPath(path)).ctimeMs - outside.writtenMs > WRITE_TIME_MS)
+    return `${historyPath(path)} was put back or touched by others: the database beside it may be an older copy`
   return undefined
 }
