@@ -36,6 +36,18 @@ describe('an agent whose server pushes', () => {
     await assert.rejects(following, { code: 'PERMISSION_DENIED' })
   })
 
+  test('finds its server again after a bundle without authorities, which it does not take up', async () => {
+    await using h = await house()
+    await using agent = await TestAgent.start(h)
+    await agent.agent.ready
+    h.server.sync.tell({ bundles: [{ trustDomain: 'example.org', sequenceNumber: 2n } as never] })
+    h.server.sync.open[0]!.end()
+    await advanceUntil(h.clock, () => h.server.sync.watches.length === 2 && h.server.sync.open.length === 1)
+    h.server.entries = [entryMessage('e1', '/one')]
+    h.server.sync.tell({ entries: h.server.entries as never[] })
+    assert.equal((await agent.fetchX509()).svids.length, 1)
+  })
+
   test('AGT-ROT-010 ends at once when it is banned', async () => {
     await using h = await house()
     await using agent = await TestAgent.start(h)

@@ -25,6 +25,7 @@ async function house(options: { cacheSize?: number; ttlSeconds?: number } = {}) 
   const h = {
     clock,
     authority,
+    store: new IdentityStore(authority.trustDomain, untainted(authority.bundle())),
     log,
     mints: [] as string[][],
     skews: [] as number[],
@@ -38,7 +39,7 @@ async function house(options: { cacheSize?: number; ttlSeconds?: number } = {}) 
     },
   }
   h.issuer = new JwtIssuer({
-    store: new IdentityStore(authority.trustDomain, untainted(authority.bundle())),
+    store: h.store,
     clock,
     time: new ServerTime(clock, skew => h.skews.push(skew)),
     log,
@@ -161,6 +162,20 @@ describe('tokens', () => {
     assert.equal(h.issuer.dropTainted(new Set(['other'])), 0)
     assert.equal(h.issuer.dropTainted(new Set([h.authority.jwtKeyId])), 1)
     assert.notEqual(await h.ask(['a']), one)
+  })
+
+  test('AGT-CACHE-009 a token that was signed before its authority was tainted, and comes after that, is not held', async () => {
+    using h = await house()
+    h.reply = reply => {
+      h.store.apply(
+        new Map(),
+        { ...untainted(h.authority.bundle()), taintedJwtKeyIds: new Set([h.authority.jwtKeyId]) },
+        new Map(),
+      )
+      return reply
+    }
+    await h.ask(['a'])
+    assert.equal(h.issuer.count, 0)
   })
 
   test('AGT-SYNC-010 a call that may succeed later is repeated within its time; one that may not is not', async () => {

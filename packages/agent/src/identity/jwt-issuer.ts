@@ -107,7 +107,8 @@ export class JwtIssuer {
     const timeoutMs = valid === undefined ? MINT_TIMEOUT_MS : this.#options.hitTimeoutMs
     const flight = this.#flights.run(key, async () => {
       const minted = await this.#mint(entry, wanted, timeoutMs, valid?.expiresAt)
-      this.#held.set(key, minted)
+      // Asked for before the authority was tainted: another one is asked for next time.
+      if (!this.#options.store.own?.taintedJwtKeyIds.has(minted.keyId ?? '')) this.#held.set(key, minted)
       return minted
     })
     if (valid === undefined) return untilAborted(flight, signal)

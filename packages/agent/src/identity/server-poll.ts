@@ -30,10 +30,11 @@ export class ServerPoll {
   /**
    * Takes up what the server has now, as a whole; on failure everything stays as it was. One call at a time.
    *
+   * @param isOutdated asked once the answers are there: whether the store holds something newer by now, so that they are to be dropped
    * @throws {GrpcError} of the calls
    * @throws {AgentError} `ERR_AGENT_SERVER_REPLY`
    */
-  async poll(signal: AbortSignal): Promise<void> {
+  async poll(signal: AbortSignal, isOutdated: () => boolean): Promise<void> {
     const { store, entries, connection, onTrust } = this.#options
     const { bundle } = connection()
     const [fetched, own] = await Promise.all([entries.fetch(store.entries, signal), bundle.getBundle({}, { signal })])
@@ -41,7 +42,9 @@ export class ServerPoll {
     const names = new Set([...fetched.values()].flatMap(({ federatesWith }) => federatesWith.map(({ name }) => name)))
     names.delete(store.trustDomain.name)
     const federated = await this.#federated([...names].sort(), signal)
+    if (isOutdated()) return
     await onTrust(trust)
+    if (isOutdated()) return store.own && onTrust(store.own)
     store.apply(fetched, trust, federated)
   }
 

@@ -1,4 +1,4 @@
-import { type Clock, GrpcError, type Logger, untilAborted } from '@plastron/runtime'
+import { type Clock, GrpcError, type Logger, untilAborted, withDeadline } from '@plastron/runtime'
 import { reasonOf } from '../agent-error.ts'
 import { Backoff } from '../upstream/backoff.ts'
 import type { ServerConnection } from '../upstream/server-connection.ts'
@@ -31,6 +31,8 @@ const STEADY_MS = 10_000
 const CHECK_SPACING_MS = 100
 /** How long a workload is kept waiting for such a check. */
 const CHECK_TIMEOUT_MS = 3000
+/** How long the stream may take to come to the server's position. Whoever asks meanwhile waits for that, and so do polls. */
+const CATCH_UP_TIMEOUT_MS = 5000
 
 /** Keeps the store as the server has it: by what the server pushes, or by asking again and again where it cannot. */
 export class ServerSync {
@@ -118,12 +120,15 @@ export class ServerSync {
     this.#lastStart = clock.monotonic()
     if (watch.isLive || watch.isOpening) {
       try {
-        return await watch.catchUp(signal)
+        const catchUp = (inner: AbortSignal) => watch.catchUp(inner)
+        return await withDeadline(clock, CATCH_UP_TIMEOUT_MS, "coming to the server's position", catchUp, signal)
       } catch (error) {
         if (!isUnimplemented(error)) throw error
       }
     }
-    await poll.poll(signal)
+    const { position } = watch
+    // What a stream has brought meanwhile is newer than the answers to a poll that was begun before.
+    await poll.poll(signal, () => watch.position !== undefined && watch.position !== position)
     this.#lastSuccess = clock.now()
   }
 

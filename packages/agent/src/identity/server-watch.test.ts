@@ -339,6 +339,27 @@ describe('the stream', () => {
   })
 })
 
+describe('a poll that was begun while there was no stream', () => {
+  test('does not take the place of what a stream has brought meanwhile', async () => {
+    await using h = await house()
+    const one = entryMessage('e1', '/one', { federatesWith: ['other.org'] })
+    h.server.entries = [one]
+    const held = Promise.withResolvers<void>()
+    Object.defineProperty(h.server, 'gate', {
+      get: () => (h.server.calls.at(-1) === 'GetFederatedBundle' ? held.promise : undefined),
+    })
+    const poll = h.sync.sync(new AbortController().signal)
+    await eventually(() => h.server.count('GetFederatedBundle') === 1)
+    h.server.entries = [one, entryMessage('e2', '/two')]
+    h.start()
+    await eventually(() => h.watch.isLive)
+    assert.deepEqual(h.ids(), ['e1', 'e2'])
+    held.resolve()
+    await poll
+    assert.deepEqual(h.ids(), ['e1', 'e2'])
+  })
+})
+
 describe('a server that is dead', () => {
   test('is noticed by the answer to a PING that does not come', async () => {
     await using relay = await HushedRelay.start()
@@ -379,6 +400,24 @@ describe('a workload that nothing matches', () => {
     h.last().send({ case: 'delta', value: { position: h.server.sync.position } } as never)
     await Promise.all(second)
     assert.equal(h.server.count('GetPosition'), 2)
+  })
+
+  test('is looked for anew when the stream did not come to a position in time', async () => {
+    await using h = await house()
+    h.start()
+    await eventually(() => h.watch.isLive)
+    h.server.sync.isManual = true
+    // Of a server that the stream is not from, say.
+    h.server.sync.number = 2n
+    const first = h.sync.check(signal, signal)
+    await eventually(() => h.server.count('GetPosition') === 1)
+    await h.clock.advance(3000)
+    await first
+    await h.clock.advance(2000)
+    const second = h.sync.check(signal, signal)
+    await eventually(() => h.server.count('GetPosition') === 2, 'the second look')
+    h.last().send({ case: 'delta', value: { position: h.server.sync.position } } as never)
+    await second
   })
 
   test('waits 3 s at most, and not at all without a server', async () => {

@@ -73,7 +73,10 @@ export class WitIssuer {
     if (document !== undefined && time.now() < document.renewAt) return document
     const flight = this.#flights.run(`${entry.id}/${entry.revision}/${entry.createdAt}`, async () => {
       const minted = await this.#mint(entry, document?.expiresAt)
-      this.#held.set(entry.id, { entry, document: minted })
+      // Asked for before the authority was tainted: another one is asked for next time.
+      if (!this.#options.store.own?.taintedWitKeyIds.has(minted.keyId)) {
+        this.#held.set(entry.id, { entry, document: minted })
+      }
       return minted
     })
     try {

@@ -249,6 +249,78 @@ describe('renewal', () => {
   })
 })
 
+/** A house whose server signs under another authority from now on. */
+function signWith(h: Awaited<ReturnType<typeof house>>, next: TestAuthority): void {
+  h.issue = async (id, csr) => {
+    const { publicKey } = CertificateRequest.parse(csr)
+    const { spiffeId } = h.store.entries.get(id)!
+    const { chain } = await next.x509Chain(spiffeId, { profile: profile => ({ ...profile, publicKey }) })
+    return { svid: create(types.X509SVIDSchema, svidMessage(chain, spiffeId)) }
+  }
+}
+
+describe('what happens while the agent does not look', () => {
+  test('a machine that slept until its documents had ended gets new ones at once when it wakes', async () => {
+    await using h = await house({ ttlSeconds: 36_000 })
+    h.apply(entry)
+    await eventually(() => h.issuer.get(entry) !== undefined)
+    await h.clock.advance(10_000)
+    await h.clock.setWallTime(new Date(h.clock.now().getTime() + 11 * 3_600_000))
+    await eventually(() => h.issuer.get(entry) !== undefined)
+    assert.equal(h.batches.length, 2)
+  })
+
+  test('a document that ends while its renewal has to wait is replaced at its end', async () => {
+    await using h = await house({ ttlSeconds: 36_000 })
+    h.apply(entry)
+    await eventually(() => h.issuer.get(entry) !== undefined)
+    const before = h.issuer.get(entry)
+    await h.clock.setWallTime(new Date(h.clock.now().getTime() + 9.5 * 3_600_000))
+    await h.clock.advance(29 * 60_000)
+    assert.equal(h.issuer.get(entry), before)
+    await h.clock.advance(61_000)
+    await eventually(() => h.issuer.get(entry) !== undefined)
+    assert.equal(h.batches.length, 2)
+  })
+
+  test('AGT-CACHE-008 what was signed before its authority was tainted, and comes after that, is replaced too', async () => {
+    await using h = await house()
+    const next = await TestAuthority.create({ now: () => h.clock.now() })
+    const bundle = h.authority.bundle().merge(next.bundle())
+    const mint = h.mint.bind(h)
+    h.mint = async requests => {
+      const results = await mint(requests)
+      h.mint = mint
+      signWith(h, next)
+      h.store.apply(entryMap(entry), { ...untainted(bundle), taintedX509: [h.authority.root] }, new Map())
+      await h.issuer.checkTaint()
+      return results
+    }
+    h.apply(entry)
+    await eventually(() => h.issuer.get(entry) !== undefined)
+    const before = h.issuer.get(entry)
+    await h.clock.untilSleeping(1)
+    await h.clock.advance(500)
+    await eventually(() => h.issuer.get(entry) !== before)
+    await h.clock.advance(60_000)
+    assert.equal(h.batches.length, 2)
+  })
+
+  test('AGT-CACHE-008 what rests on an authority that is gone, without a taint that the agent saw, is replaced', async () => {
+    await using h = await house()
+    const next = await TestAuthority.create({ now: () => h.clock.now() })
+    h.apply(entry)
+    await eventually(() => h.issuer.get(entry) !== undefined)
+    const before = h.issuer.get(entry)
+    signWith(h, next)
+    h.store.apply(entryMap(entry), untainted(next.bundle()), new Map())
+    await h.issuer.checkTaint()
+    await eventually(() => h.issuer.get(entry) !== before)
+    await h.clock.advance(60_000)
+    assert.equal(h.batches.length, 2)
+  })
+})
+
 describe('A2 replies that lie', () => {
   const cases: Record<string, (h: Awaited<ReturnType<typeof house>>) => void> = {
     'another ID': h => {

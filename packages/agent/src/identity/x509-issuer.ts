@@ -61,10 +61,13 @@ export class X509Issuer {
   readonly #alarm = new Alarm()
   #batchSize = MAX_BATCH
   #accesses = 0
+  /** The X.509 authorities of the own bundle as of the last {@link checkTaint}. */
+  #authorities: readonly Certificate[]
 
   constructor(options: X509IssuerOptions) {
     const { store } = options
     this.#options = options
+    this.#authorities = store.own?.bundle.x509Authorities ?? []
     this.#schedule = new X509Schedule(options)
     store.onEntryChange(id => this.#schedule.mark(id))
     store.onChange(() => this.#alarm.wake())
@@ -107,15 +110,24 @@ export class X509Issuer {
     }
   }
 
-  /** Marks what rests on a tainted authority of the store's bundle, so that it is replaced at once (AGT-CACHE-008). */
+  /**
+   * Marks what rests on a tainted authority of the store's bundle, so that it is replaced at once (AGT-CACHE-008). So is what rests on an authority that
+   * is gone: an agent that was away may never hear that it was tainted before.
+   */
   async checkTaint(): Promise<void> {
     const { store, time } = this.#options
-    const authorities = store.own?.taintedX509 ?? []
-    if (authorities.length === 0) return
+    const { taintedX509: tainted = [], bundle } = store.own ?? {}
+    const held = bundle?.x509Authorities ?? []
+    const gone = this.#authorities.filter(authority => !held.some(other => other.equals(authority)))
+    this.#authorities = held
+    if (tainted.length === 0 && gone.length === 0) return
     for (const [id, slot] of this.#slots) {
       const { document } = slot
       if (document === undefined || slot.tainted) continue
-      const isTainted = await restsOn(document.chain, authorities, time.now())
+      const now = time.now()
+      const isTainted =
+        (await restsOn(document.chain, tainted, now)) ||
+        ((await restsOn(document.chain, gone, now)) && !(await restsOn(document.chain, held, now)))
       // Meanwhile it may have been replaced.
       if (!isTainted || slot.document !== document) continue
       slot.tainted = true
@@ -220,7 +232,7 @@ export class X509Issuer {
             await refreshed
             await this.#verify(chain, entry)
           })
-          this.#keep(entry, chain, key)
+          this.#keep(entry, chain, key, await this.#isTainted(chain))
         } catch (error) {
           this.#fail(entry, reasonOf(error))
           this.#options.log.warn('An X509-SVID could not be obtained', {
@@ -247,17 +259,31 @@ export class X509Issuer {
     return verifyX509(chain, entry, store.own, time.now())
   }
 
-  #keep(entry: AgentEntry, chain: readonly [Certificate, ...Certificate[]], key: PrivateKey): void {
+  /** Whether what just came rests on a tainted authority: the server may have signed it before the taint, which was looked for too early then. */
+  async #isTainted(chain: readonly Certificate[]): Promise<boolean> {
+    const { store, time } = this.#options
+    for (;;) {
+      const { own } = store
+      const isTainted = await restsOn(chain, own?.taintedX509 ?? [], time.now())
+      if (store.own === own) return isTainted
+    }
+  }
+
+  #keep(entry: AgentEntry, chain: readonly [Certificate, ...Certificate[]], key: PrivateKey, isTainted: boolean): void {
     const { random, availabilityTargetMs, clock, log, store } = this.#options
     if (!store.entries.has(entry.id)) return
     const slot = this.#schedule.slotOf(entry)
     slot.entry = entry
     slot.document = new X509Document(chain, key, { random: random(), availabilityTargetMs })
     slot.issuedAtMs = clock.monotonic()
-    slot.tainted = false
-    slot.failures = 0
+    slot.tainted = isTainted
     slot.failure = undefined
-    slot.retryAtMs = 0
+    if (isTainted) {
+      this.#postpone(slot)
+    } else {
+      slot.failures = 0
+      slot.retryAtMs = 0
+    }
     log.debug('An X509-SVID was issued', {
       entry_id: entry.id,
       spiffe_id: entry.spiffeId.toString(),
@@ -266,12 +292,16 @@ export class X509Issuer {
   }
 
   #fail(entry: AgentEntry, reason: string): void {
-    const { clock, random, store } = this.#options
-    if (!store.entries.has(entry.id)) return
+    if (!this.#options.store.entries.has(entry.id)) return
     const slot = this.#schedule.slotOf(entry)
+    slot.failure = reason
+    this.#postpone(slot)
+  }
+
+  #postpone(slot: X509Slot): void {
+    const { clock, random } = this.#options
     const pause = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 1.5 ** slot.failures)
     slot.failures += 1
-    slot.failure = reason
     slot.retryAtMs = clock.monotonic() + Math.round(pause * (1 - 0.2 * random()))
   }
 }

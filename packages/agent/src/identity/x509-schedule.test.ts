@@ -55,7 +55,7 @@ function world(seed: number, cacheSize: number) {
       if (slot === undefined) return true
       if (slot.isAsked || elapsedMs < slot.retryAtMs) return false
       if (needsDocument(slot, entry)) return true
-      return wallMs >= slot.document!.renewAt.getTime() && elapsedMs >= earliestRenewalMs(slot)
+      return wallMs >= slot.document!.renewAt.getTime() && elapsedMs >= earliestRenewalMs(slot, new Date(wallMs))
     }
     const end = ({ id }: AgentEntry) => slots.get(id)?.document?.notAfter.getTime() ?? 0
     const due = (lane === 'waited' ? waited : others)

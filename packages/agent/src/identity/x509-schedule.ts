@@ -161,14 +161,21 @@ export class X509Schedule {
     const slot = this.slots.get(id)
     if (slot?.isAsked) return
     const needs = slot === undefined || needsDocument(slot, entry)
+    const now = time.now()
     const renewAtMs = slot?.document?.renewAt.getTime() ?? 0
-    if (!needs && renewAtMs > time.now().getTime()) {
+    if (!needs && renewAtMs > now.getTime()) {
       this.#renewals.set(id, renewAtMs)
       return
     }
-    const earliestMs = slot === undefined ? 0 : Math.max(slot.retryAtMs, needs ? 0 : earliestRenewalMs(slot))
-    if (earliestMs > clock.monotonic()) this.#retries.set(id, earliestMs)
-    else this.#due[this.#waited.has(id) ? 'waited' : 'others'].set(id, slot?.document?.notAfter.getTime() ?? 0)
+    const earliestMs = slot === undefined ? 0 : Math.max(slot.retryAtMs, needs ? 0 : earliestRenewalMs(slot, now))
+    const endMs = slot?.document?.notAfter.getTime() ?? 0
+    if (earliestMs > clock.monotonic()) {
+      this.#retries.set(id, earliestMs)
+      // With its end it may be renewed sooner.
+      if (!needs && endMs > now.getTime()) this.#renewals.set(id, endMs)
+    } else {
+      this.#due[this.#waited.has(id) ? 'waited' : 'others'].set(id, endMs)
+    }
   }
 
   #unplace(id: string): void {

@@ -33,9 +33,17 @@ export function emptySlot(entry: AgentEntry): X509Slot {
   }
 }
 
-/** Never sooner than a tenth of its life after it came is a document renewed, unless it has to be replaced for what it is. */
-export function earliestRenewalMs({ document, issuedAtMs }: X509Slot): number {
-  return document === undefined ? 0 : issuedAtMs + document.lifeMs / 10
+/** A document that has ended is replaced no sooner than this after it came. */
+const SHORTEST_USE_MS = 5000
+
+/**
+ * Never sooner than a tenth of its life after it came is a document renewed, unless it has to be replaced for what it is. One that has ended by the
+ * server's time is of no use to anybody: the monotonic clock stands still while a machine sleeps, and must not make it wait.
+ */
+export function earliestRenewalMs({ document, issuedAtMs }: X509Slot, now: Date): number {
+  if (document === undefined) return 0
+  const shortestMs = document.lifeMs / 10
+  return issuedAtMs + (now < document.notAfter ? shortestMs : Math.min(shortestMs, SHORTEST_USE_MS))
 }
 
 /** Whether an entry needs another document whatever the time is: it has none, has changed since, or its authority is tainted. */

@@ -240,8 +240,15 @@ export class AgentIdentity {
     log.info('The agent certificate was renewed', { spiffe_id: id.toString(), expiration: chain[0].notAfter })
   }
 
-  /** Takes up a newer bundle of the own trust domain and stores it if it changed (AGT-SYNC-011). */
+  /**
+   * Takes up a newer bundle of the own trust domain and stores it if it changed (AGT-SYNC-011).
+   *
+   * @throws {@link AgentError} `ERR_AGENT_SERVER_REPLY` for one without X.509 authorities, with which no server would be found again
+   */
   async setTrust(trust: TrustBundle): Promise<void> {
+    if (trust.bundle.x509Authorities.length === 0) {
+      throw new AgentError('ERR_AGENT_SERVER_REPLY', "the server's bundle of the trust domain has no X.509 authority")
+    }
     const known = this.#trust?.bundle
     this.#trust = trust
     this.#distrustSince = undefined
