@@ -255,6 +255,16 @@ describe('rotation', () => {
     await advanceUntil(h.clock, () => h.server.count('RenewAgent') >= 1)
   })
 
+  test('AGT-ROT-004 so does an authority that is gone, without a taint that the agent saw', async () => {
+    await using h = await house()
+    await using agent = await TestAgent.start(h)
+    await agent.agent.ready
+    h.server.authority = await TestAuthority.create({ trustDomain: 'example.org', now: () => h.clock.now() })
+    const begun = h.clock.monotonic()
+    await advanceUntil(h.clock, () => h.server.count('RenewAgent') >= 1)
+    assert.ok(h.clock.monotonic() - begun < 60_000)
+  })
+
   test('AGT-ROT-008 1562 a certificate that expired while the server was away does not end the agent; it comes back by itself', async () => {
     await using h = await house({ agentTtlSeconds: 60 })
     h.server.reattestable = true

@@ -212,12 +212,18 @@ export class AgentIdentity {
     }
   }
 
-  /** Whether the certificate is to be replaced now: it nears half of its life, or rests on a tainted authority (AGT-ROT-002, AGT-ROT-004). */
+  /**
+   * Whether the certificate is to be replaced now: it nears half of its life, or rests on an authority that is tainted or gone (AGT-ROT-002,
+   * AGT-ROT-004).
+   */
   async isRenewalDue(): Promise<boolean> {
     const svid = this.#svid
     if (svid === undefined) return false
     const now = this.#options.time.now()
-    return now >= svid.renewAt || (await restsOn(svid.chain, this.#trust?.taintedX509 ?? [], now))
+    if (now >= svid.renewAt) return true
+    const { taintedX509 = [], bundle } = this.#trust ?? {}
+    if (await restsOn(svid.chain, taintedX509, now)) return true
+    return bundle !== undefined && !(await restsOn(svid.chain, bundle.x509Authorities, now))
   }
 
   /** Replaces the certificate: by a new attestation if the node can, otherwise by asking the server with the old one (AGT-ROT-005). */
