@@ -85,11 +85,11 @@ describe('the protocol of SyncAuthorizedEntries', () => {
     )
   })
 
-  test('SRV-API-046 each page but the first comes only as long as the agent may have it', async () => {
+  test('SRV-API-046 each page comes only as long as the agent may have it', async () => {
     const entries = stored(10)
     const ids = entries.map(({ id }) => id)
-    // Revisions in pages of 4, 4 and 2, then entries in pages of 4, 4 and 2: five checks.
-    for (let allowed = 0; allowed <= 5; allowed += 1) {
+    // Revisions in pages of 4, 4 and 2, then entries in pages of 4, 4 and 2: six checks.
+    for (let allowed = 0; allowed <= 6; allowed += 1) {
       let left = allowed
       const check = () => {
         if (left === 0) throw new Error('no longer')
@@ -99,9 +99,9 @@ describe('the protocol of SyncAuthorizedEntries', () => {
       const reading = (async () => {
         for await (const page of syncAuthorizedEntries(from({}, { ids }), entries, check, 4)) pages.push(page)
       })()
-      if (allowed < 5) await assert.rejects(reading, /no longer/)
+      if (allowed < 6) await assert.rejects(reading, /no longer/)
       else await reading
-      assert.equal(pages.length, allowed + 1)
+      assert.equal(pages.length, allowed)
     }
   })
 })
@@ -144,6 +144,28 @@ describe('a stream of SyncAuthorizedEntries that is under way', () => {
     const refused = await rejection(stream.ask())
     assert.equal(refused.code, 'PERMISSION_DENIED')
     assert.deepEqual(reasonOf(refused), [types.PermissionDeniedDetails_Reason.AGENT_BANNED])
+  })
+
+  test('SRV-API-046 gives nothing at all to an agent that was banned before it said what it wants', async () => {
+    await using api = await openTestApi()
+    const agent = await api.attest('a')
+    await api.house.store.entries.create([newEntry({ parentId: agentId('a') })])
+    const client = await api.client(entryV1.Entry, agent)
+    const letIn = Promise.withResolvers<void>()
+    const banned = Promise.withResolvers<void>()
+    async function* requests() {
+      letIn.resolve()
+      await banned.promise
+      yield {}
+    }
+    const refused = rejection(client.syncAuthorizedEntries(requests())[Symbol.asyncIterator]().next())
+    await letIn.promise
+    // By the same connection, so the stream is open when this is answered.
+    await client.getAuthorizedEntries({})
+    await (await api.client(agentV1.Agent)).banAgent({ id: idOf('a') })
+    banned.resolve()
+    assert.equal((await refused).code, 'PERMISSION_DENIED')
+    assert.deepEqual(reasonOf(await refused), [types.PermissionDeniedDetails_Reason.AGENT_BANNED])
   })
 
   test('SRV-AGT-033 gives an evicted agent nothing more', async () => {

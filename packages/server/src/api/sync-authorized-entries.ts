@@ -17,7 +17,7 @@ const MORE = 3
  * The protocol by which an agent learns its entries without getting all of them each time: a small set is sent whole
  * and the stream ends; of a large one come the revisions, and then the entries that the agent asks for by id.
  *
- * @param check called before each page but the first: throws when the agent may no longer have any
+ * @param check called when a request has come and before each further page: throws when the agent may no longer have any
  */
 export async function* syncAuthorizedEntries(
   requests: AsyncIterable<entryV1.SyncAuthorizedEntriesRequest>,
@@ -27,6 +27,8 @@ export async function* syncAuthorizedEntries(
 ): AsyncGenerator<EncodedMessage> {
   const iterator = requests[Symbol.asyncIterator]()
   const first = await iterator.next()
+  // The first request may come long after the stream was opened.
+  check()
   if (first.done === true) throw invalid('no request')
   const { ids, outputMask } = first.value
   if (ids.length > 0) throw invalid('specifying IDs on initial request is not supported')

@@ -256,7 +256,14 @@ describe('what a stream tells', () => {
     await a.read()
     const { history, number } = house.registry.position
     const put = (at: number, fields: Partial<EntryRecord> & { id: string }): Change => {
-      const value = { ...newEntry(), row: 100 + at, revision: 0, createdAt: 5, spiffeId: `${td}/${fields.id}`, ...fields }
+      const value = {
+        ...newEntry(),
+        row: 100 + at,
+        revision: 0,
+        createdAt: 5,
+        spiffeId: `${td}/${fields.id}`,
+        ...fields,
+      }
       return { aggregate: 'entry', id: fields.id, number: number + at, value }
     }
     house.registry.follow({
@@ -304,6 +311,19 @@ describe('what a stream tells', () => {
     assert.deepEqual(await read(), ['delta -one -other.org', ''])
     await bundles.create(newBundle({ trustDomain: 'other.org' }))
     assert.deepEqual(await read(), ['', ''])
+  })
+
+  test('a bundle with the last sequence number can change, and is told', async () => {
+    await using house = await House.open()
+    await house.attest('a')
+    const { bundles } = house.store.store
+    await bundles.set(newBundle({ trustDomain: 'x.org', sequenceNumber: (1n << 64n) - 1n }))
+    await house.add({ id: 'one', parentId: agentId('a'), federatesWith: ['x.org'] })
+    const a = house.connect('a')
+    await a.read()
+    await bundles.append('x.org', { x509Authorities: [authority(2)] })
+    assert.deepEqual(await a.read(), ['delta +x.org'])
+    assert.equal(a.state.bundles.get('x.org')?.x509Authorities.length, 1)
   })
 
   test('other selectors are answered anew; a ban, an eviction and a replaced certificate end the stream with the reason', async () => {

@@ -78,13 +78,18 @@ function requireNamed(bundle: BundleRecord, names: ReturnType<typeof lists>, tai
   requireAll(bundle.witAuthorities, names.wit, keyName, tainted, 'WIT')
 }
 
+/** The next sequence number. After the last that 64 bits hold comes 0: no message has room for more. */
+function following(sequenceNumber: bigint): bigint {
+  return BigInt.asUintN(64, sequenceNumber + 1n)
+}
+
 function without(bundle: BundleRecord, names: ReturnType<typeof lists>): BundleRecord {
   return {
     ...bundle,
     x509Authorities: bundle.x509Authorities.filter(item => !names.x509.has(derName(item))),
     jwtAuthorities: bundle.jwtAuthorities.filter(item => !names.jwt.has(item.keyId)),
     witAuthorities: bundle.witAuthorities.filter(item => !names.wit.has(item.keyId)),
-    sequenceNumber: bundle.sequenceNumber + 1n,
+    sequenceNumber: following(bundle.sequenceNumber),
   }
 }
 
@@ -162,7 +167,7 @@ export const bundleOperations = {
     }
     if (known === undefined) return insertBundle(tx, merged)
     if (size(merged) === size(known)) return known
-    return replaceBundle(tx, { ...merged, sequenceNumber: known.sequenceNumber + 1n })
+    return replaceBundle(tx, { ...merged, sequenceNumber: following(known.sequenceNumber) })
   },
   async 'bundles.taint'(tx: Transaction, trustDomain: string, authorities: AuthorityNames): Promise<BundleRecord> {
     const bundle = await requireBundle(tx, trustDomain)
@@ -177,7 +182,7 @@ export const bundleOperations = {
       x509Authorities: bundle.x509Authorities.map(taint(names.x509, derName)),
       jwtAuthorities: bundle.jwtAuthorities.map(taint(names.jwt, keyName)),
       witAuthorities: bundle.witAuthorities.map(taint(names.wit, keyName)),
-      sequenceNumber: bundle.sequenceNumber + 1n,
+      sequenceNumber: following(bundle.sequenceNumber),
     })
   },
   async 'bundles.revoke'(tx: Transaction, trustDomain: string, authorities: AuthorityNames): Promise<BundleRecord> {
