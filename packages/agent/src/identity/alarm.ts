@@ -1,5 +1,8 @@
 import type { Clock } from '@plastron/runtime'
 
+/** Why a wait is cut short; nobody sees it. */
+const OVER = new Error('the wait is over')
+
 /** A wait that others can cut short. A wake while nobody waits makes the next wait end at once. */
 export class Alarm {
   #woken = false
@@ -14,9 +17,13 @@ export class Alarm {
   async wait(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
     if (!this.#woken) {
+      // By hand: each `AbortSignal.any` leaves a trace at the signal, which lives as long as the agent.
       const controller = new AbortController()
-      this.#wake = () => controller.abort()
-      await clock.sleep(ms, AbortSignal.any([signal, controller.signal])).catch(() => undefined)
+      const end = () => controller.abort(OVER)
+      this.#wake = end
+      signal.addEventListener('abort', end, { once: true })
+      await clock.sleep(ms, controller.signal).catch(() => undefined)
+      signal.removeEventListener('abort', end)
       this.#wake = undefined
     }
     this.#woken = false

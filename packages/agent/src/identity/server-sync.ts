@@ -34,6 +34,9 @@ const CHECK_TIMEOUT_MS = 3000
 /** How long the stream may take to come to the server's position. Whoever asks meanwhile waits for that, and so do polls. */
 const CATCH_UP_TIMEOUT_MS = 5000
 
+/** Why a check ends; nobody sees it. */
+const OVER = new Error('the check is over')
+
 /** Keeps the store as the server has it: by what the server pushes, or by asking again and again where it cannot. */
 export class ServerSync {
   readonly #options: ServerSyncOptions
@@ -71,17 +74,22 @@ export class ServerSync {
   async check(signal: AbortSignal, background: AbortSignal): Promise<void> {
     const { clock } = this.#options
     // Nobody to ask: what is held answers, at once.
-    if (this.#isAway) return
-    const stop = new AbortController()
-    const limit = AbortSignal.any([signal, background, stop.signal])
-    const deadline = clock.sleep(CHECK_TIMEOUT_MS, limit).catch(() => undefined)
+    if (this.#isAway || background.aborted) return
+    signal.throwIfAborted()
+    // By hand: each `AbortSignal.any` leaves a trace at the signal of the agent, and there is no end to workloads that nothing matches.
+    const limit = new AbortController()
+    const end = () => limit.abort(OVER)
+    signal.addEventListener('abort', end, { once: true })
+    background.addEventListener('abort', end, { once: true })
+    const deadline = clock.sleep(CHECK_TIMEOUT_MS, limit.signal).catch(() => undefined)
     try {
-      await Promise.race([deadline, this.#checked(limit, background)])
-    } catch {
-      signal.throwIfAborted()
+      await Promise.race([deadline, this.#checked(limit.signal, background).catch(() => undefined)])
     } finally {
-      stop.abort()
+      signal.removeEventListener('abort', end)
+      background.removeEventListener('abort', end)
+      end()
     }
+    signal.throwIfAborted()
   }
 
   /**

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { getEventListeners } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { describe, test } from 'node:test'
 import { GrpcError } from '@plastron/runtime'
@@ -418,6 +419,35 @@ describe('a workload that nothing matches', () => {
     await eventually(() => h.server.count('GetPosition') === 2, 'the second look')
     h.last().send({ case: 'delta', value: { position: h.server.sync.position } } as never)
     await second
+  })
+
+  test('leaves nothing at the signal of the agent, however many come', async t => {
+    await using h = await house()
+    h.start()
+    await eventually(() => h.watch.isLive)
+    const composed = t.mock.method(AbortSignal, 'any')
+    const background = new AbortController()
+    for (let count = 0; count < 3; count += 1) {
+      const check = h.sync.check(signal, background.signal)
+      await h.clock.advance(100)
+      await check
+    }
+    assert.equal(composed.mock.callCount(), 0)
+    assert.deepEqual(getEventListeners(background.signal, 'abort'), [])
+  })
+
+  test('that goes away meanwhile is told so, and not that it has no identity', async () => {
+    await using h = await house()
+    h.start()
+    await eventually(() => h.watch.isLive)
+    h.server.sync.isManual = true
+    h.server.sync.number = 2n
+    const caller = new AbortController()
+    const check = h.sync.check(caller.signal, signal)
+    await eventually(() => h.server.count('GetPosition') === 1)
+    const gone = new Error('gone')
+    caller.abort(gone)
+    await assert.rejects(check, gone)
   })
 
   test('waits 3 s at most, and not at all without a server', async () => {
