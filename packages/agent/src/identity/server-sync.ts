@@ -46,9 +46,19 @@ export class ServerSync {
   /** The server pushes, but the stream has ended and is not being opened yet. */
   #isAway = false
   #told = false
+  /** One for all rounds of polls: a failure that costs the connection ends a round, and must not make the next pause a short one. */
+  readonly #pollBackoff: Backoff
 
   constructor(options: ServerSyncOptions) {
     this.#options = options
+    const { intervalMs, random } = options
+    this.#pollBackoff = new Backoff({
+      firstMs: Math.min(intervalMs, FIRST_INTERVAL_MS, 1000),
+      factor: 1.5,
+      maxMs: Math.max(intervalMs, LONGEST_RETRY_MS),
+      jitter: 0.3,
+      random,
+    })
   }
 
   /** When the store was last known to be as the server has it: now, while the server pushes. */
@@ -167,19 +177,13 @@ export class ServerSync {
 
   /** Asks at the interval; a failing server is asked less often. Returns when another connection may lead to a server that pushes. */
   async #runPolls(signal: AbortSignal): Promise<void> {
-    const { connection, clock, intervalMs, isEmpty, log, onServerError, random, watch } = this.#options
+    const { connection, clock, intervalMs, isEmpty, log, onServerError, watch } = this.#options
     const asked = connection()
     const { establishedCount } = asked
     if (!this.#told) log.info('The server cannot push changes and is asked for them', { interval_ms: intervalMs })
     this.#told = true
     watch.forget()
-    const backoff = new Backoff({
-      firstMs: Math.min(intervalMs, FIRST_INTERVAL_MS, 1000),
-      factor: 1.5,
-      maxMs: Math.max(intervalMs, LONGEST_RETRY_MS),
-      jitter: 0.3,
-      random,
-    })
+    const backoff = this.#pollBackoff
     while (!signal.aborted) {
       let pause: number
       try {

@@ -272,6 +272,24 @@ describe('the stream', () => {
     await eventually(() => tried() >= 2)
   })
 
+  test('a server that is polled and in trouble is asked less and less often, also when each failure costs the connection', async () => {
+    await using h = await house({ pushes: false })
+    h.start()
+    await eventually(() => h.store.synced)
+    await h.clock.untilSleeping(1)
+    Object.defineProperty(h.server, 'gate', {
+      get: () => Promise.reject(new GrpcError('UNAVAILABLE', 'too much to do')),
+    })
+    await h.clock.advance(3_600_000)
+    for (const pause of [850, 1275, 1913, 2869, 4303]) {
+      const failed = h.errors.length + 1
+      await eventually(() => h.errors.length === failed && h.clock.sleeping > 0)
+      await h.clock.advance(pause - 2)
+      assert.equal(h.clock.sleeping, 1, `the pause of ${pause} ms`)
+      await h.clock.advance(4)
+    }
+  })
+
   test('a refusal is handed on with its reason', async () => {
     await using h = await house()
     h.start()
