@@ -167,4 +167,23 @@ describe('small parts', () => {
     time.observeNotBefore(later(-3610))
     assert.equal(time.skewMs, -3_600_000)
   })
+
+  test('the time of the server goes on when the own clock is put back while the server says nothing', async () => {
+    const clock = new FakeClock()
+    const time = new ServerTime(clock, () => undefined)
+    const server = clock.now().getTime()
+    // An own clock that was two hours ahead is put right; then it is put wrong.
+    await clock.setWallTime(new Date(server + 7_200_000))
+    time.observe(new Date(server))
+    await clock.setWallTime(new Date(server))
+    assert.equal(time.now().getTime(), server)
+    await clock.advance(60_000)
+    assert.equal(time.now().getTime(), server + 60_000)
+    await clock.setWallTime(new Date(server - 7_200_000))
+    assert.equal(time.now().getTime(), server + 60_000)
+    // A machine that slept is no clock that was put forward.
+    time.observe(clock.now())
+    await clock.setWallTime(new Date(clock.now().getTime() + 7_200_000))
+    assert.equal(time.now().getTime(), clock.now().getTime())
+  })
 })

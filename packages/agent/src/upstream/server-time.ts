@@ -15,10 +15,13 @@ export class ServerTime {
   readonly #clock: Clock
   readonly #onSkew: (skewMs: number) => void
   #skewMs = 0
+  /** How far the wall clock was ahead of the monotonic one when the server's time was last known. */
+  #wallAheadMs: number
 
   /** @param onSkew told whenever the difference to the server's clock has changed; positive if the server is ahead */
   constructor(clock: Clock, onSkew: (skewMs: number) => void) {
     this.#clock = clock
+    this.#wallAheadMs = this.#wallAhead()
     this.#onSkew = onSkew
   }
 
@@ -27,9 +30,10 @@ export class ServerTime {
     return this.#skewMs
   }
 
-  /** Now, by the server's clock. */
+  /** Now, by the server's clock. The own clock may have been put back since the server's time was known, and takes nothing of it back. */
   now(): Date {
-    return new Date(this.#clock.now().getTime() + this.#skewMs)
+    const putBackMs = this.#wallAheadMs - this.#wallAhead()
+    return new Date(this.#clock.now().getTime() + this.#skewMs + (putBackMs > TOLERANCE_MS ? putBackMs : 0))
   }
 
   /** The server said just now what time it is, to the second. */
@@ -46,7 +50,12 @@ export class ServerTime {
     this.#set(isBehind || isAhead ? ahead + USUAL_BACKDATE_MS : 0)
   }
 
+  #wallAhead(): number {
+    return this.#clock.now().getTime() - this.#clock.monotonic()
+  }
+
   #set(skewMs: number): void {
+    this.#wallAheadMs = this.#wallAhead()
     // A skew that only wobbles is not told again and again.
     if (skewMs !== 0 && Math.abs(skewMs - this.#skewMs) <= TOLERANCE_MS) return
     if (skewMs === this.#skewMs) return
