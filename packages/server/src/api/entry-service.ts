@@ -12,6 +12,7 @@ import { entryAuditFields } from './entry-audit.ts'
 import { entryFilter, entryFilterFields } from './entry-filter.ts'
 import { entryFields, newEntryFields } from './entry-messages.ts'
 import { IdReader } from './ids.ts'
+import { OpenStreams } from './open-streams.ts'
 import { nextPageToken, pageRequest } from './paging.ts'
 import { failed, type ItemStatus, invalid, itemFailed, itemOk } from './status.ts'
 import { syncAuthorizedEntries } from './sync-authorized-entries.ts'
@@ -26,10 +27,14 @@ export interface EntryServiceOptions {
 
 type Mask = types.EntryMask | undefined
 
+/** Streams that one agent may have open to learn its entries: an honest one has one, and some that are not yet known to be dead. */
+const MAX_SYNCS_PER_AGENT = 16
+
 /** `spire.api.server.entry.v1.Entry`, all of it. */
 export function entryHandlers(options: EntryServiceOptions): Handlers<typeof entryV1.Entry> {
   const { datastore, registry, now } = options
   const ids = new IdReader(options.trustDomain)
+  const open = new OpenStreams(MAX_SYNCS_PER_AGENT)
   return {
     async countEntries(request, call) {
       audit(call, () => entryFilterFields(request.filter))
@@ -107,9 +112,12 @@ export function entryHandlers(options: EntryServiceOptions): Handlers<typeof ent
     },
 
     syncAuthorizedEntries(requests, call) {
-      // Taken once: one stream shows one state.
-      const entries = registry.authorizedEntries(callingAgent(call).id)
-      return syncAuthorizedEntries(requests, entries, () => checkStillAgent(call, registry, now()))
+      const { id } = callingAgent(call)
+      return open.within(id, () => {
+        // Taken once: one stream shows one state.
+        const entries = registry.authorizedEntries(id)
+        return syncAuthorizedEntries(requests, entries, () => checkStillAgent(call, registry, now()))
+      })
     },
   }
 }
