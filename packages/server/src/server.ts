@@ -225,12 +225,15 @@ export async function startServer(config: ServerConfig, host: ServerHost): Promi
             if (agent.canReattest) throw denied(call.path, 'AGENT_MUST_REATTEST')
             const csr = request.params?.csr ?? new Uint8Array()
             auditRenewal(call, csr)
-            return { svid: svidMessage(await renewAgent(attestation, agent.id, csr, claimOf(call))) }
+            return { svid: svidMessage(await renewAgent(attestation, agent, csr, claimOf(call))) }
           },
         })
         .add(entryV1.Entry, entryHandlers(common))
         .add(bundleV1.Bundle, bundleHandlers(common))
-        .add(svidV1.SVID, svidHandlers({ trustDomain: config.trustDomain, registry, issuer, admission, ownBundle }))
+        .add(
+          svidV1.SVID,
+          svidHandlers({ trustDomain: config.trustDomain, registry, issuer, admission, ownBundle, now: common.now }),
+        )
         .add(syncV1.Sync, syncHandlers({ hub, datastore, log: log.child({ subsystem_name: 'sync' }), now: common.now }))
         .add(localauthorityV1.LocalAuthority, localAuthorityHandlers(authorities))
     },

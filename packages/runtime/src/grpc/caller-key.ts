@@ -1,5 +1,5 @@
+import { addressKey } from '../listeners/address-key.ts'
 import type { Peer } from '../listeners/peer.ts'
-import { addressKey } from './limit-call.ts'
 
 /** What counts as one caller: a local user; who proved an identity is that identity, wherever it calls from; anybody else its address. */
 export function callerKey(peer: Peer): string {

@@ -1,6 +1,6 @@
-import { isIPv6 } from 'node:net'
 import type { Clock } from '../clock/clock.ts'
 import { systemClock } from '../clock/system-clock.ts'
+import { addressKey } from '../listeners/address-key.ts'
 import { RateLimitError, type RateLimiter } from '../rate-limit/rate-limiter.ts'
 import type { Call } from './call.ts'
 import { GrpcError } from './grpc-error.ts'
@@ -25,20 +25,4 @@ export async function limitCall(
     if (error instanceof RateLimitError) throw new GrpcError('RESOURCE_EXHAUSTED', error.message, { cause: error })
     throw error
   }
-}
-
-/** What is limited as one caller: an IPv4 address, or the /64 network of an IPv6 one, since whoever has one address there has all of them. */
-export function addressKey(address: string): string {
-  if (!isIPv6(address)) return address
-  const [head = '', tail] = address.toLowerCase().split('::')
-  const left = head === '' ? [] : head.split(':')
-  const right = tail === undefined || tail === '' ? [] : tail.split(':')
-  const groups =
-    tail === undefined
-      ? left
-      : [...left, ...Array<string>(Math.max(0, 8 - left.length - right.length)).fill('0'), ...right]
-  return `${groups
-    .slice(0, 4)
-    .map(group => group.replace(/^0+(?=.)/, ''))
-    .join(':')}::/64`
 }

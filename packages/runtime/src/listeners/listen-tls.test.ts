@@ -274,6 +274,27 @@ describe('bounds', () => {
     assert.equal(await whoAmI(house), 'anonymous 127.0.0.1')
   })
 
+  test('unfinished handshakes of one IPv6 network leave room for others', async () => {
+    const trustedProxies = new AddressSet(['127.0.0.1/32'])
+    const limits = { maxHandshakesPerAddress: 1, maxHandshakes: 100, maxWaitingHandshakes: 4, trustedProxies }
+    await using house = await tlsHouse({ listener: limits })
+    const silent = Array.from({ length: 10 }, (_, host) => {
+      const socket = connectTcp(house.port, '127.0.0.1')
+      socket.on('error', () => undefined).resume()
+      socket.write(`PROXY TCP6 2001:db8::${host + 1} 2001:db8:1::1 1000 443\r\n`)
+      return socket
+    })
+    // One has begun, two wait.
+    await until(() => house.refused.length === 7)
+    const other = connectTcp(house.port, '127.0.0.1')
+    other.write('PROXY TCP6 2001:db8:0:1::1 2001:db8:1::1 1000 443\r\n')
+    const client = dial(house.port, {}, other)
+    await client.secured
+    client.socket.destroy()
+    for (const socket of silent) socket.destroy()
+    await until(() => house.listener.handshakes === 0)
+  })
+
   test('unfinished handshakes are bounded in all', async () => {
     await using house = await tlsHouse({ listener: { maxHandshakes: 4, maxWaitingHandshakes: 4 } })
     const silent = Array.from({ length: 10 }, () =>

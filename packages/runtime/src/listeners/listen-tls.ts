@@ -3,6 +3,7 @@ import { createServer as createTlsServer, type SecureContextOptions, type TLSSoc
 import { pemEncode } from '@plastron/pki'
 import type { Clock } from '../clock/clock.ts'
 import { systemClock } from '../clock/system-clock.ts'
+import { addressKey } from './address-key.ts'
 import { type AddressSet, unmapped } from './address-set.ts'
 import { ConnectionEnds } from './connection-ends.ts'
 import { type HandshakePlace, HandshakeQueue } from './handshake-queue.ts'
@@ -170,7 +171,7 @@ class Listener implements TlsListener {
     try {
       const source = await this.#source(raw, address)
       address = source.address
-      place = this.#queue.enter(address)
+      place = this.#queue.enter(addressKey(address))
       if (place === undefined) throw new ListenerError('ERR_PEER_TLS', 'there are too many unfinished handshakes')
       raw.once('close', () => place?.leave())
       await place.begins

@@ -4,7 +4,7 @@ import { types } from '@plastron/api'
 import { type Call, GrpcError, type Interceptor, type VerifiedIdentity } from '@plastron/runtime'
 import type { SpiffeId, TrustDomain } from '@plastron/spiffe'
 import type { AgentStanding, Registry } from '../registration/index.ts'
-import { callingAgent, type Standing, standingKey } from './caller.ts'
+import { callingAgent, downstreamEntry, type Standing, standingKey } from './caller.ts'
 import { audienceOf } from './policy.ts'
 
 /** What the authorization stage decides by. */
@@ -53,6 +53,16 @@ export function checkStillAgent(call: Call, registry: Registry, now: Date): void
   if (agent.serial === '') throw denied(path, 'AGENT_BANNED')
   const notAfter = peer.kind === 'tls' ? peer.identity?.notAfter : undefined
   if (notAfter !== undefined && now > notAfter) throw denied(path, 'AGENT_EXPIRED')
+}
+
+/**
+ * Refuses to go on with a call whose caller is a downstream server no more, by any entry: it may have waited for long. Asks memory only.
+ *
+ * @throws {GrpcError} `PERMISSION_DENIED`
+ */
+export function checkStillDownstream(call: Call, registry: Registry): void {
+  if (!registry.entriesWithSpiffeId(downstreamEntry(call).spiffeId).some(entry => entry.downstream))
+    throw denied(call.path)
 }
 
 async function standingOf(call: Call, options: AuthorizationOptions, adminIds: ReadonlySet<string>): Promise<Standing> {

@@ -11,6 +11,7 @@ import { type IssuedToken, type IssuedX509, type Issuer, refuseOverlappingWildca
 import { claimOf } from '../issuance/signing-claim.ts'
 import type { Registry } from '../registration/index.ts'
 import { audit, auditItem } from './audit.ts'
+import { checkStillAgent, checkStillDownstream } from './authorization.ts'
 import { callingAgent, downstreamEntry } from './caller.ts'
 import { IdReader } from './ids.ts'
 import { invalid, itemFailed, itemOk } from './status.ts'
@@ -30,6 +31,7 @@ export interface SvidServiceOptions {
   readonly issuer: Issuer
   /** Where documents for agents and downstream servers wait for their turn; those for administrators do not. */
   readonly admission: Admission
+  readonly now: () => Date
   ownBundle(): X509Bundle
 }
 
@@ -37,12 +39,16 @@ const notAuthorized = 'entry not found or not authorized'
 
 /** `spire.api.server.svid.v1.SVID`: documents minted for administrators, and issued to agents for their entries. */
 export function svidHandlers(options: SvidServiceOptions): Handlers<typeof svidV1.SVID> {
-  const { registry, issuer, admission } = options
+  const { registry, issuer, admission, now } = options
   const ids = new IdReader(options.trustDomain)
 
-  /** The entry that the calling agent asks a document of; entries of others do not exist for it. */
+  /**
+   * The entry that the calling agent asks a document of; entries of others do not exist for it. To be called when the document's turn has come: what
+   * was so when the call came may be over.
+   */
   const entryOf = (call: Call, entryId: string): EntryRecord => {
     if (entryId === '') throw invalid('missing entry ID')
+    checkStillAgent(call, registry, now())
     const entry = registry.authorizedEntry(callingAgent(call).id, entryId)
     if (entry === undefined) throw new GrpcError('NOT_FOUND', notAuthorized)
     return entry
@@ -58,6 +64,17 @@ export function svidHandlers(options: SvidServiceOptions): Handlers<typeof svidV
       publicKey,
       dnsNames: entry.dnsNames,
       ttlSeconds: entry.x509SvidTtlSeconds,
+    })
+    return { issued, hint: entry.hint }
+  }
+
+  const newJwt = async (call: Call, request: svidV1.NewJWTSVIDRequest): Promise<WithHint<IssuedToken>> => {
+    const entry = entryOf(call, request.entryId)
+    const issued = await issuer.jwt({
+      id: SpiffeId.parse(entry.spiffeId),
+      audience: request.audience,
+      ttlSeconds: entry.jwtSvidTtlSeconds,
+      includeJti: entry.attributes?.jwtSvidIncludeJti ?? false,
     })
     return { issued, hint: entry.hint }
   }
@@ -179,17 +196,10 @@ export function svidHandlers(options: SvidServiceOptions): Handlers<typeof svidV
     async newJWTSVID(request, call) {
       audit(call, () => ({ entry_id: request.entryId, audience: request.audience }))
       if (request.audience.every(name => name === '')) throw invalid('at least one audience is required')
-      const entry = entryOf(call, request.entryId)
+      entryOf(call, request.entryId)
       try {
-        const issued = await admission.run(claimOf(call), () =>
-          issuer.jwt({
-            id: SpiffeId.parse(entry.spiffeId),
-            audience: request.audience,
-            ttlSeconds: entry.jwtSvidTtlSeconds,
-            includeJti: entry.attributes?.jwtSvidIncludeJti ?? false,
-          }),
-        )
-        return tokenResponse(issued, entry.hint)
+        const { issued, hint } = await admission.run(claimOf(call), () => newJwt(call, request))
+        return tokenResponse(issued, hint)
       } catch (error) {
         throw issuanceFailed('failed to sign JWT-SVID', error)
       }
@@ -206,9 +216,10 @@ export function svidHandlers(options: SvidServiceOptions): Handlers<typeof svidV
       audit(call, () => ({ entry_id: entry.id, ttl: request.preferredTtl }))
       if (request.csr.length === 0) throw invalid('missing CSR')
       try {
-        const chain = await admission.run(claimOf(call), async () =>
-          issuer.downstreamCa(await readRequestKey(request.csr), request.preferredTtl),
-        )
+        const chain = await admission.run(claimOf(call), async () => {
+          checkStillDownstream(call, registry)
+          return issuer.downstreamCa(await readRequestKey(request.csr), request.preferredTtl)
+        })
         const authorities = options.ownBundle().x509Authorities
         return { caCertChain: chain.map(bytes), x509Authorities: authorities.map(({ der }) => bytes(der)) }
       } catch (error) {

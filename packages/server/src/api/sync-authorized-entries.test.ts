@@ -180,7 +180,7 @@ describe('a stream of SyncAuthorizedEntries that is under way', () => {
   test('goes on for an agent that has renewed meanwhile', async () => {
     await using api = await openTestApi()
     const stream = await underWay(api)
-    await api.house.store.agents.renew(agentId('a'), '2', api.house.now + 7200)
+    await api.house.store.agents.renew(agentId('a'), '1', '2', api.house.now + 7200)
     await api.house.store.agents.confirm(agentId('a'), '2')
     assert.equal((await stream.ask()).value?.entries.length, 1)
   })

@@ -4,7 +4,7 @@ import type { agentV1 } from '@plastron/api'
 import { CertificateRequest, PkiError, type PublicKey } from '@plastron/pki'
 import { type Call, type Clock, DeadlineError, GrpcError, type Logger, withDeadline } from '@plastron/runtime'
 import { SpiffeId, type TrustDomain, type X509Bundle } from '@plastron/spiffe'
-import { type Datastore, isDatastoreError } from '../datastore/index.ts'
+import { type AgentRecord, type Datastore, isDatastoreError } from '../datastore/index.ts'
 import type { Admission } from '../issuance/admission.ts'
 import type { IssuedX509, Issuer } from '../issuance/issuer.ts'
 import { claimOf, type SigningClaim } from '../issuance/signing-claim.ts'
@@ -223,10 +223,14 @@ function joinTokenId(trustDomain: TrustDomain, token: string): SpiffeId {
   return SpiffeId.fromSegments(trustDomain, 'spire', 'agent', 'join_token', token)
 }
 
-/** `Agent/RenewAgent` after authorization: a new X509-SVID beside the one in use, until it is used for the first time. */
+/**
+ * `Agent/RenewAgent` after authorization: a new X509-SVID beside the one in use, until it is used for the first time.
+ *
+ * @param agent - as it was let in: one that was evicted meanwhile and has attested anew is not the one that asks
+ */
 export async function renewAgent(
   options: AgentAttestationOptions,
-  agentId: string,
+  agent: Pick<AgentRecord, 'id' | 'serial'>,
   csr: Uint8Array,
   claim: SigningClaim,
 ): Promise<IssuedX509> {
@@ -234,25 +238,28 @@ export async function renewAgent(
   const issued = await options.admission.run(claim, async () => {
     const publicKey = await readRequestKey(csr)
     try {
-      return await options.issuer.agentX509(SpiffeId.parse(agentId), publicKey)
+      return await options.issuer.agentX509(SpiffeId.parse(agent.id), publicKey)
     } catch (cause) {
       throw new GrpcError('INTERNAL', 'failed to sign X509 SVID', { cause })
     }
   })
   try {
     await options.datastore.agents.renew(
-      agentId,
+      agent.id,
+      agent.serial,
       issued.serialNumber.toString(),
       Math.floor(issued.notAfter.getTime() / 1000),
     )
   } catch (cause) {
-    if (isDatastoreError(cause, 'ERR_DATASTORE_NOT_FOUND') || isDatastoreError(cause, 'ERR_DATASTORE_AGENT_BANNED')) {
+    if (NO_LONGER_ATTESTED.some(code => isDatastoreError(cause, code))) {
       throw new GrpcError('PERMISSION_DENIED', 'agent is no longer attested', { cause })
     }
     throw new GrpcError('INTERNAL', 'failed to update agent', { cause })
   }
   return issued
 }
+
+const NO_LONGER_ATTESTED = ['ERR_DATASTORE_NOT_FOUND', 'ERR_DATASTORE_AGENT_BANNED', 'ERR_DATASTORE_CONFLICT'] as const
 
 /** The key of a signing request whose holder proved to have it. Nothing else of the request is looked at. */
 export async function readRequestKey(csr: Uint8Array): Promise<PublicKey> {

@@ -43,7 +43,7 @@ describe('agents in the datastore', () => {
       tokenPending: false,
     })
     await agents.setVersion(id, '1.2.3')
-    await agents.renew(id, '2', house.now + 7200)
+    await agents.renew(id, '1', '2', house.now + 7200)
     const again = await agents.attest(
       attested(house, { serial: '3', attestationType: 'other', canReattest: false, selectors: ['x509pop:cn:new'] }),
     )
@@ -55,13 +55,16 @@ describe('agents in the datastore', () => {
       selectors: ['x509pop:cn:new'],
     })
     assert.deepEqual(await agents.get(id), again)
+    // A renewal that was begun with the certificate of before is not that of the agent that there is now.
+    await assert.rejects(agents.renew(id, '1', '5', house.now + 7200), refusal('ERR_DATASTORE_CONFLICT'))
+    assert.deepEqual(await agents.get(id), again)
   })
 
   test('SRV-API-052 SRV-AGT-031 a renewed serial waits beside the one in use until its first call', async () => {
     await using house = await openTestDatastore()
     const { agents } = house.store
     await agents.attest(attested(house))
-    await agents.renew(id, '2', house.now + 7200)
+    await agents.renew(id, '1', '2', house.now + 7200)
     assert.equal((await agents.confirm(id, '1'))?.newSerial, '2', 'the old one still works')
     assert.equal((await agents.confirm(id, '9'))?.serial, '1', 'a stranger changes nothing')
     const promoted = await agents.confirm(id, '2')
@@ -75,11 +78,11 @@ describe('agents in the datastore', () => {
     await using house = await openTestDatastore()
     const { agents } = house.store
     await agents.attest(attested(house))
-    await agents.renew(id, '2', house.now + 7200)
+    await agents.renew(id, '1', '2', house.now + 7200)
     const banned = await agents.ban(id)
     assert.deepEqual([banned.serial, banned.newSerial], ['', ''])
     await assert.rejects(agents.attest(attested(house)), refusal('ERR_DATASTORE_AGENT_BANNED'))
-    await assert.rejects(agents.renew(id, '3', 1), refusal('ERR_DATASTORE_AGENT_BANNED'))
+    await assert.rejects(agents.renew(id, '2', '3', 1), refusal('ERR_DATASTORE_AGENT_BANNED'))
     await assert.rejects(agents.setVersion(id, '1'), refusal('ERR_DATASTORE_AGENT_BANNED'))
     for (const serial of ['', '1', '2']) assert.equal((await agents.confirm(id, serial))?.serial, '')
     const options = { expiredBefore: house.now + 10_000, includeNonReattestable: true, limit: 10 }
@@ -114,7 +117,7 @@ describe('agents in the datastore', () => {
     const seen: Change[] = []
     changes.onCommit(commit => seen.push(...commit.changes))
     await agents.attest(attested(house))
-    await agents.renew(id, '2', house.now + 7200)
+    await agents.renew(id, '1', '2', house.now + 7200)
     await agents.confirm(id, '2')
     await agents.setVersion(id, '1')
     await agents.attest(attested(house, { serial: '4', selectors: ['x509pop:cn:new'] }))

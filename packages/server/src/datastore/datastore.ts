@@ -69,8 +69,11 @@ export interface AgentStore {
    * gone or claimed by another key.
    */
   attest(agent: AttestedAgent): Promise<AgentRecord>
-  /** Stores a renewed SVID beside the one in use until its first use. Codes: `_NOT_FOUND`, `_AGENT_BANNED`. */
-  renew(id: string, newSerial: string, newExpiresAt: number): Promise<AgentRecord>
+  /**
+   * Stores a renewed SVID beside the one in use, which must be `serial`, until its first use. Codes: `_NOT_FOUND`, `_AGENT_BANNED`, `_CONFLICT` when
+   * another one is in use: the agent has attested anew.
+   */
+  renew(id: string, serial: string, newSerial: string, newExpiresAt: number): Promise<AgentRecord>
   /**
    * Notes an authenticated call with this serial number: makes a waiting renewed serial the one in use and spends the
    * join token for good. Returns the agent as it is afterwards, undefined when there is none. Changes nothing when the

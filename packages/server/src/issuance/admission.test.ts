@@ -3,6 +3,7 @@ import { describe, test } from 'node:test'
 import { agentV1 } from '@plastron/api'
 import { Call, GrpcError, type Peer } from '@plastron/runtime'
 import { FakeClock, recordingMetrics } from '@plastron/runtime/testing'
+import { SpiffeId } from '@plastron/spiffe'
 import { Admission, type AdmissionOptions } from './admission.ts'
 import { claimOf, DOCUMENT_END_HEADER, type SigningClaim } from './signing-claim.ts'
 
@@ -178,12 +179,17 @@ describe('what a call claims', () => {
   }
   const peer: Peer = { kind: 'tls', address: '2001:db8::1', port: 1 }
 
-  test('strangers are their network; the header is seconds or nothing', () => {
-    const claim = claimOf(callOf(peer, { [DOCUMENT_END_HEADER]: '1800000000' }))
-    assert.deepEqual([claim.caller, claim.certificateEndsMs], ['2001:db8:0:0::/64', undefined])
+  test('strangers are their network and have no say; the header of others is seconds or nothing', () => {
+    const stranger = claimOf(callOf(peer, { [DOCUMENT_END_HEADER]: '0' }))
+    assert.deepEqual([stranger.caller, stranger.certificateEndsMs], ['2001:db8:0:0::/64', undefined])
+    assert.equal(stranger.documentEndsSeconds, undefined)
+    const spiffeId = SpiffeId.parse('spiffe://example.org/spire/agent/a')
+    const known: Peer = { ...peer, identity: { spiffeId, serialNumber: '1', notAfter: new Date(5000) } }
+    const claim = claimOf(callOf(known, { [DOCUMENT_END_HEADER]: '1800000000' }))
+    assert.deepEqual([claim.caller, claim.certificateEndsMs], [spiffeId.toString(), 5000])
     assert.equal(claim.documentEndsSeconds, 1_800_000_000)
     for (const text of ['', '-1', '1e9', '1.5', '9'.repeat(13), 'x']) {
-      assert.equal(claimOf(callOf(peer, { [DOCUMENT_END_HEADER]: text })).documentEndsSeconds, undefined, text)
+      assert.equal(claimOf(callOf(known, { [DOCUMENT_END_HEADER]: text })).documentEndsSeconds, undefined, text)
     }
   })
 

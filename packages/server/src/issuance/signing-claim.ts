@@ -25,7 +25,8 @@ export function claimOf(call: Call): SigningClaim {
   return {
     caller: callerKey(peer),
     certificateEndsMs: identity?.notAfter.getTime(),
-    documentEndsSeconds: seconds(call.header(DOCUMENT_END_HEADER)[0]),
+    // Callers behind one address are not one caller: the word of one of them must not put it before the others.
+    documentEndsSeconds: identity === undefined ? undefined : seconds(call.header(DOCUMENT_END_HEADER)[0]),
     endReason: nowMs => {
       if (call.endReason !== undefined || call.deadline === undefined || call.deadline.getTime() > nowMs)
         return call.endReason

@@ -127,7 +127,7 @@ describe('the agent check', () => {
     assert.equal(await check('1', new Date(house.now * 1000 - 1)), 'AGENT_EXPIRED')
     assert.equal(await check('2'), 'AGENT_NOT_ACTIVE')
     assert.equal(await check(''), 'AGENT_NOT_ACTIVE')
-    await house.store.agents.renew(agentId('a'), '2', house.now + 7200)
+    await house.store.agents.renew(agentId('a'), '1', '2', house.now + 7200)
     assert.equal(await check('1'), 'ok', 'until the new one is used')
     assert.equal(await check('2'), 'ok')
     assert.equal(registry.agent(agentId('a'))?.serial, '2')

@@ -144,8 +144,17 @@ export const agentOperations = {
     tx.changed({ aggregate: 'agent', id, value: agent })
     return agent
   },
-  async 'agents.renew'(tx: Transaction, id: string, newSerial: string, newExpiresAt: number): Promise<AgentRecord> {
-    const agent = { ...(await requireUnbanned(tx, id)), newSerial, newExpiresAt }
+  async 'agents.renew'(
+    tx: Transaction,
+    id: string,
+    serial: string,
+    newSerial: string,
+    newExpiresAt: number,
+  ): Promise<AgentRecord> {
+    const known = await requireUnbanned(tx, id)
+    if (known.serial !== serial)
+      throw new DatastoreError('ERR_DATASTORE_CONFLICT', `the agent ${id} has another certificate now`)
+    const agent = { ...known, newSerial, newExpiresAt }
     await storeAgent(tx, agent)
     tx.touched({ aggregate: 'agent', id, value: agent })
     return agent

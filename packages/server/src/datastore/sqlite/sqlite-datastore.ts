@@ -111,7 +111,7 @@ export class SqliteDatastore implements Datastore {
     get: id => this.#call('agents.get', id),
     page: (afterRow, limit) => this.#call('agents.page', afterRow, limit),
     attest: agent => this.#call('agents.attest', agent),
-    renew: (id, newSerial, newExpiresAt) => this.#call('agents.renew', id, newSerial, newExpiresAt),
+    renew: (id, serial, newSerial, newExpiresAt) => this.#call('agents.renew', id, serial, newSerial, newExpiresAt),
     confirm: (id, serial) => this.#call('agents.confirm', id, serial),
     setVersion: (id, version) => this.#call('agents.setVersion', id, version),
     ban: id => this.#call('agents.ban', id),
